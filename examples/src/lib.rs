@@ -1,0 +1,1 @@
+//! What every example server shares.
