@@ -1,1 +1,29 @@
-//! The event store contract: positions, streams, guards and queries, with an in-memory backend.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod append;
+pub mod backend;
+mod cursor;
+mod error;
+mod event;
+mod future;
+mod memory;
+mod name;
+mod position;
+mod query;
+mod read;
+mod store;
+mod text;
+
+pub use append::{Append, Appended, Durability, Expect, Fingerprint, Guard};
+pub use cursor::{Cursor, Epoch, ParseCursorError};
+pub use error::{Actual, AppendError, Cause, Conflict, InvalidAppend, ReadError};
+pub use event::{NewEvent, NewEventParts, RecordedEvent, StreamPlace};
+pub use future::StoreFuture;
+pub use memory::MemoryStore;
+pub use name::{Category, EventType, IdempotencyKey, MAX_NAME_BYTES, NameError, StreamName, Tag};
+pub use position::{ParsePositionError, Position, Version};
+pub use query::{EventRef, Query, QueryItem, Scope};
+pub use read::{Direction, EventStream, Item, ReadOptions, Start};
+pub use store::{Capabilities, EventStore, Limits, Recalled, Survives};
+pub use uuid::Uuid;

@@ -1,0 +1,179 @@
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::vec;
+
+use futures_core::Stream;
+
+use crate::backend::log::{Batch, Log};
+use crate::backend::watermark::Beyond;
+use crate::error::ReadError;
+use crate::event::RecordedEvent;
+use crate::future::StoreFuture;
+use crate::position::Position;
+use crate::query::Query;
+use crate::read::{Direction, EventStream, Item, ReadOptions, Start};
+
+/// Events asked for in one scan. Large enough that the scan's own cost vanishes, small
+/// enough that a reader holds little.
+const SCAN_EVENTS: usize = 256;
+
+/// [`EventStore::read`](crate::EventStore::read) over a log.
+pub fn read<L: Log>(log: Arc<L>, query: Query, options: ReadOptions) -> EventStream {
+    let remaining = options.max_events().unwrap_or(usize::MAX);
+    EventStream::new(Reader::new(
+        log,
+        query,
+        options.direction(),
+        remaining,
+        AtHead::End,
+    ))
+}
+
+/// [`EventStore::subscribe`](crate::EventStore::subscribe) over a log: a forward read that
+/// waits at the head instead of ending there.
+pub fn subscribe<L: Log>(log: Arc<L>, query: Query, start: Start) -> EventStream {
+    let after = match start {
+        Start::After(position) => position,
+        Start::End => log.watermark().position(),
+    };
+    EventStream::new(Reader::new(
+        log,
+        query,
+        Direction::Forward { after },
+        usize::MAX,
+        AtHead::Wait,
+    ))
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AtHead {
+    End,
+    Wait,
+}
+
+/// One read: scan, hand out what was found, scan on from where that ended.
+///
+/// Invariant: every matching event between the place the read began at and `direction` has
+/// been put into `found` or handed out, and none beyond it.
+struct Reader<L> {
+    log: Arc<L>,
+    query: Query,
+    direction: Direction,
+    remaining: usize,
+    at_head: AtHead,
+    found: vec::IntoIter<RecordedEvent>,
+    /// What to say once `found` has been handed out.
+    mark: Option<Item>,
+    step: Step,
+}
+
+enum Step {
+    Scan,
+    Scanning(StoreFuture<Result<Batch, ReadError>>),
+    Wait,
+    Waiting(Beyond),
+    Ended,
+}
+
+impl<L: Log> Reader<L> {
+    fn new(
+        log: Arc<L>,
+        query: Query,
+        direction: Direction,
+        remaining: usize,
+        at_head: AtHead,
+    ) -> Self {
+        Self {
+            log,
+            query,
+            direction,
+            remaining,
+            at_head,
+            found: Vec::new().into_iter(),
+            mark: None,
+            step: Step::Scan,
+        }
+    }
+
+    fn scan(&self) -> StoreFuture<Result<Batch, ReadError>> {
+        let limit = self.remaining.min(SCAN_EVENTS);
+        Arc::clone(&self.log).scan(self.query.clone(), self.direction, limit)
+    }
+
+    /// Takes in what a scan found and decides what comes after it.
+    fn accept(&mut self, batch: Batch) -> Step {
+        self.remaining = self.remaining.saturating_sub(batch.events.len());
+        let last = batch.events.last().map(|event| event.position);
+        self.found = batch.events.into_iter();
+        match &mut self.direction {
+            Direction::Backward { before } => {
+                *before = Some(batch.looked_to);
+                if batch.is_end || self.remaining == 0 {
+                    Step::Ended
+                } else {
+                    Step::Scan
+                }
+            }
+            Direction::Forward { after } => {
+                let looked_to = batch.looked_to.max(*after);
+                *after = looked_to;
+                if batch.is_end {
+                    self.mark = Some(Item::CaughtUp(looked_to));
+                    return match self.at_head {
+                        AtHead::End => Step::Ended,
+                        AtHead::Wait => Step::Wait,
+                    };
+                }
+                if self.remaining == 0 {
+                    return Step::Ended;
+                }
+                if last.is_none_or(|last| last < looked_to) {
+                    self.mark = Some(Item::Progress(looked_to));
+                }
+                Step::Scan
+            }
+        }
+    }
+
+    /// Where a subscription stands; only forward reads wait.
+    fn cursor(&self) -> Position {
+        match self.direction {
+            Direction::Forward { after } => after,
+            Direction::Backward { .. } => Position::ORIGIN,
+        }
+    }
+}
+
+impl<L: Log> Stream for Reader<L> {
+    type Item = Result<Item, ReadError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(event) = this.found.next() {
+                return Poll::Ready(Some(Ok(Item::Event(event))));
+            }
+            if let Some(mark) = this.mark.take() {
+                return Poll::Ready(Some(Ok(mark)));
+            }
+            let advanced = match &mut this.step {
+                Step::Ended => return Poll::Ready(None),
+                Step::Scan => Ok(Step::Scanning(this.scan())),
+                Step::Wait => Ok(Step::Waiting(this.log.watermark().beyond(this.cursor()))),
+                Step::Scanning(scan) => {
+                    let batch = ready!(Pin::new(scan).poll(context));
+                    batch.map(|batch| this.accept(batch))
+                }
+                Step::Waiting(wait) => ready!(Pin::new(wait).poll(context)).map(|()| Step::Scan),
+            };
+            match advanced {
+                Ok(step) => this.step = step,
+                Err(error) => {
+                    this.step = Step::Ended;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll, Waker};
+
+use crate::error::ReadError;
+use crate::position::Position;
+
+/// How far readers are shown the log, and who waits for it to move.
+///
+/// A clone is the same watermark. Wakes happen outside the lock.
+#[derive(Debug, Clone, Default)]
+pub struct Watermark {
+    shared: Arc<Mutex<Shared>>,
+}
+
+/// Invariant: `waiting` is empty once `is_closed`.
+#[derive(Debug, Default)]
+struct Shared {
+    position: Position,
+    is_closed: bool,
+    waiting: HashMap<u64, Waker>,
+    next_ticket: u64,
+}
+
+impl Watermark {
+    /// A watermark at a position.
+    #[must_use]
+    pub fn at(position: Position) -> Self {
+        let watermark = Self::default();
+        watermark.lock().position = position;
+        watermark
+    }
+
+    /// How far readers are shown the log.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.lock().position
+    }
+
+    /// Shows readers the log up to `position`. Never moves back.
+    pub fn advance(&self, position: Position) {
+        let woken = {
+            let mut shared = self.lock();
+            if position <= shared.position {
+                return;
+            }
+            shared.position = position;
+            std::mem::take(&mut shared.waiting)
+        };
+        woken.into_values().for_each(Waker::wake);
+    }
+
+    /// Ends all waiting with [`ReadError::Closed`].
+    pub fn close(&self) {
+        let woken = {
+            let mut shared = self.lock();
+            shared.is_closed = true;
+            std::mem::take(&mut shared.waiting)
+        };
+        woken.into_values().for_each(Waker::wake);
+    }
+
+    /// Waits until the watermark is above `position`.
+    pub fn beyond(&self, position: Position) -> Beyond {
+        Beyond {
+            watermark: self.clone(),
+            position,
+            is_reached: |at, wanted| at > wanted,
+            ticket: None,
+        }
+    }
+
+    /// Waits until the watermark is at or above `position`.
+    pub fn reached(&self, position: Position) -> Beyond {
+        Beyond {
+            watermark: self.clone(),
+            position,
+            is_reached: |at, wanted| at >= wanted,
+            ticket: None,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared
+            .lock()
+            .expect("no code panics while it holds the watermark")
+    }
+}
+
+/// Waits for a [`Watermark`] to move. Safe to drop.
+#[derive(Debug)]
+#[must_use = "a future does nothing until it is polled"]
+pub struct Beyond {
+    watermark: Watermark,
+    position: Position,
+    is_reached: fn(Position, Position) -> bool,
+    ticket: Option<u64>,
+}
+
+impl Future for Beyond {
+    type Output = Result<(), ReadError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let mut shared = this.watermark.lock();
+        if (this.is_reached)(shared.position, this.position) {
+            return Poll::Ready(Ok(()));
+        }
+        if shared.is_closed {
+            return Poll::Ready(Err(ReadError::Closed));
+        }
+        let ticket = *this.ticket.get_or_insert_with(|| {
+            shared.next_ticket += 1;
+            shared.next_ticket
+        });
+        shared
+            .waiting
+            .entry(ticket)
+            .or_insert_with(|| context.waker().clone())
+            .clone_from(context.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Beyond {
+    fn drop(&mut self) {
+        if let Some(ticket) = self.ticket {
+            self.watermark.lock().waiting.remove(&ticket);
+        }
+    }
+}

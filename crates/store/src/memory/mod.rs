@@ -1,0 +1,131 @@
+mod history;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::append::{Append, Appended};
+use crate::backend::{self, Batch, Log, Watermark};
+use crate::cursor::Epoch;
+use crate::error::{AppendError, ReadError};
+use crate::future::StoreFuture;
+use crate::name::IdempotencyKey;
+use crate::position::Position;
+use crate::query::Query;
+use crate::read::{Direction, EventStream, ReadOptions, Start};
+use crate::store::{Capabilities, EventStore, Limits, Recalled, Survives};
+
+use history::History;
+
+/// The store in memory: the whole contract, for as long as the process lives.
+///
+/// Indexed by stream, category, type and tag. A clone is the same store. Each new one has
+/// an [`Epoch`] of its own, so that a cursor from before a restart is recognised.
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    epoch: Epoch,
+    limits: Limits,
+    history: Mutex<History>,
+    watermark: Watermark,
+}
+
+impl MemoryStore {
+    /// An empty store with the default [`Limits`].
+    #[must_use]
+    pub fn new() -> Self {
+        Self::with_limits(Limits::default())
+    }
+
+    /// An empty store.
+    #[must_use]
+    pub fn with_limits(limits: Limits) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                epoch: Epoch::random(),
+                limits,
+                history: Mutex::default(),
+                watermark: Watermark::default(),
+            }),
+        }
+    }
+
+    /// Closes the store: later appends answer [`AppendError::Closed`], and subscriptions
+    /// end with [`ReadError::Closed`] once they have caught up.
+    pub fn close(&self) {
+        self.shared.lock().close();
+        self.shared.watermark.close();
+    }
+}
+
+impl Default for MemoryStore {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, History> {
+        self.history
+            .lock()
+            .expect("no code panics while it holds the history")
+    }
+
+    fn append(&self, append: &Append) -> Result<Appended, AppendError> {
+        backend::check(append, &self.limits)?;
+        let appended = self.lock().append(append)?;
+        self.watermark.advance(appended.last());
+        Ok(appended)
+    }
+}
+
+impl Log for Shared {
+    fn scan(
+        self: Arc<Self>,
+        query: Query,
+        direction: Direction,
+        limit: usize,
+    ) -> StoreFuture<Result<Batch, ReadError>> {
+        StoreFuture::ready(Ok(self.lock().scan(&query, direction, limit)))
+    }
+
+    fn watermark(&self) -> &Watermark {
+        &self.watermark
+    }
+}
+
+impl EventStore for MemoryStore {
+    fn append(&self, append: Append) -> StoreFuture<Result<Appended, AppendError>> {
+        StoreFuture::ready(self.shared.append(&append))
+    }
+
+    fn recall(&self, key: IdempotencyKey) -> StoreFuture<Result<Option<Recalled>, ReadError>> {
+        StoreFuture::ready(Ok(self.shared.lock().recall(&key)))
+    }
+
+    fn read(&self, query: Query, options: ReadOptions) -> EventStream {
+        backend::read(Arc::clone(&self.shared), query, options)
+    }
+
+    fn subscribe(&self, query: Query, start: Start) -> EventStream {
+        backend::subscribe(Arc::clone(&self.shared), query, start)
+    }
+
+    fn head(&self) -> StoreFuture<Result<Position, ReadError>> {
+        StoreFuture::ready(Ok(self.shared.watermark.position()))
+    }
+
+    fn wait_for(&self, position: Position) -> StoreFuture<Result<(), ReadError>> {
+        StoreFuture::new(self.shared.watermark.reached(position))
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.shared.epoch
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::full(Survives::Nothing, self.shared.limits)
+    }
+}

@@ -1,0 +1,156 @@
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+
+use crate::error::ReadError;
+use crate::event::RecordedEvent;
+use crate::position::Position;
+
+/// Which way a read goes, from where, and how far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadOptions {
+    direction: Direction,
+    limit: Option<usize>,
+}
+
+/// Which way a read goes, and from where.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// Rising positions, from the first above this one.
+    Forward {
+        /// The last place not read.
+        after: Position,
+    },
+    /// Falling positions, from the last below this one.
+    Backward {
+        /// The lowest place not read; none to begin at the head.
+        before: Option<Position>,
+    },
+}
+
+impl ReadOptions {
+    /// The whole log, from its beginning.
+    #[must_use]
+    pub const fn all() -> Self {
+        Self::after(Position::ORIGIN)
+    }
+
+    /// What lies above a position, rising.
+    #[must_use]
+    pub const fn after(position: Position) -> Self {
+        Self {
+            direction: Direction::Forward { after: position },
+            limit: None,
+        }
+    }
+
+    /// The whole log, from its head down.
+    #[must_use]
+    pub const fn backward() -> Self {
+        Self {
+            direction: Direction::Backward { before: None },
+            limit: None,
+        }
+    }
+
+    /// What lies below a position, falling.
+    #[must_use]
+    pub const fn before(position: Position) -> Self {
+        Self {
+            direction: Direction::Backward {
+                before: Some(position),
+            },
+            limit: None,
+        }
+    }
+
+    /// At most this many events. Zero shows none, and a forward read of none never says
+    /// that it has caught up unless there is nothing left to look at.
+    #[must_use]
+    pub const fn limit(mut self, events: usize) -> Self {
+        self.limit = Some(events);
+        self
+    }
+
+    /// Which way, and from where.
+    #[must_use]
+    pub const fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// At most how many events.
+    #[must_use]
+    pub const fn max_events(&self) -> Option<usize> {
+        self.limit
+    }
+}
+
+/// Where a subscription begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// With the first event above this position.
+    After(Position),
+    /// With the first event appended from now on.
+    End,
+}
+
+impl Start {
+    /// With the first event of the log.
+    pub const BEGINNING: Self = Self::After(Position::ORIGIN);
+}
+
+/// What a read or a subscription yields.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Item {
+    /// A matching event.
+    Event(RecordedEvent),
+    /// Everything up to here has been looked at, and what matched was yielded: a sound
+    /// place to resume from although the event there did not match.
+    Progress(Position),
+    /// Everything up to here has been looked at, and there was nothing beyond: a forward
+    /// read ends with it, a subscription goes on to wait.
+    CaughtUp(Position),
+}
+
+/// A stream of [`Item`]s, boxed so that it has a name.
+///
+/// It owns all it needs: it can be spawned, stored in a struct, outlive the handle it was
+/// made from. Dropping it at any moment loses nothing. After an error it ends.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct EventStream(Pin<Box<dyn Stream<Item = Result<Item, ReadError>> + Send>>);
+
+impl EventStream {
+    /// Boxes a stream.
+    pub fn new(stream: impl Stream<Item = Result<Item, ReadError>> + Send + 'static) -> Self {
+        Self(Box::pin(stream))
+    }
+
+    /// The next item; `None` once the stream has ended.
+    ///
+    /// # Errors
+    /// [`ReadError`], after which the stream has ended.
+    ///
+    /// # Cancel safety
+    /// Safe: an item is taken only when it is returned.
+    pub async fn next(&mut self) -> Option<Result<Item, ReadError>> {
+        poll_fn(|context| self.0.as_mut().poll_next(context)).await
+    }
+}
+
+impl Stream for EventStream {
+    type Item = Result<Item, ReadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.as_mut().poll_next(context)
+    }
+}
+
+impl fmt::Debug for EventStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EventStream").finish_non_exhaustive()
+    }
+}

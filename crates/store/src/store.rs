@@ -1,0 +1,200 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::append::{Append, Appended, Fingerprint};
+use crate::cursor::Epoch;
+use crate::error::{AppendError, ReadError};
+use crate::future::StoreFuture;
+use crate::name::IdempotencyKey;
+use crate::position::Position;
+use crate::query::Query;
+use crate::read::{EventStream, ReadOptions, Start};
+
+/// A durable, totally ordered log of events.
+///
+/// # What every store promises
+///
+/// **Durable means durable.** An append answered `Ok` survives the process and, where
+/// [`Capabilities::survives`] says so, the power.
+///
+/// **One order.** Positions are totally ordered. Once any reader has been shown position P,
+/// no event below P ever appears to anyone.
+///
+/// **All or nothing.** The events of one append lie next to each other, are seen together
+/// or not at all, and are written only where all guards hold in that same instant.
+///
+/// **Once.** Appends with the same key and the same fingerprint have one effect and one
+/// answer, the later ones marked `duplicate`. The same key with another fingerprint is
+/// [`InvalidAppend::KeyReused`](crate::InvalidAppend::KeyReused).
+///
+/// **Unknown is its own answer.** Where an append may have happened and may not,
+/// [`AppendError::Indeterminate`] says so. Every other error means that nothing was written.
+///
+/// **Gap-free resume.** A subscription from P yields every matching event above P once, in
+/// order. It is *defined* as reading `(cursor, head]` again whenever the head moves: there
+/// is no second, live path that could differ.
+///
+/// # For implementers
+///
+/// Check in this order: empty, size, key, guards; an empty append reported as a conflict
+/// would be retried for ever. [`backend`](crate::backend) has the parts that turn one
+/// bounded scan and one wake-up into `read`, `subscribe` and `wait_for`, and
+/// `eventwire-store-testkit` proves the result.
+pub trait EventStore: Send + Sync {
+    /// Writes events, all or none.
+    ///
+    /// # Errors
+    /// [`AppendError`], named for what the caller does next.
+    ///
+    /// # Cancel safety
+    /// Dropping the future never cancels the append: from the call on it may happen. Use a
+    /// key to find out.
+    fn append(&self, append: Append) -> StoreFuture<Result<Appended, AppendError>>;
+
+    /// The answer an earlier append with this key was given, if there was one.
+    ///
+    /// # Errors
+    /// [`ReadError`] where the store cannot be read.
+    fn recall(&self, key: IdempotencyKey) -> StoreFuture<Result<Option<Recalled>, ReadError>>;
+
+    /// What matches, up to the head as it is when the read gets there; then it ends.
+    ///
+    /// A forward read that was not ended by its limit ends with
+    /// [`Item::CaughtUp`](crate::Item::CaughtUp).
+    fn read(&self, query: Query, options: ReadOptions) -> EventStream;
+
+    /// What matches, from a place on, for ever.
+    ///
+    /// Yields [`Item::CaughtUp`](crate::Item::CaughtUp) each time it has reached the head,
+    /// and [`Item::Progress`](crate::Item::Progress) where it has looked past events that
+    /// do not match. Ends only by an error.
+    fn subscribe(&self, query: Query, start: Start) -> EventStream;
+
+    /// The position of the last event readers are shown; [`Position::ORIGIN`] in an empty log.
+    ///
+    /// # Errors
+    /// [`ReadError`] where the store cannot be read.
+    fn head(&self) -> StoreFuture<Result<Position, ReadError>>;
+
+    /// Waits until readers are shown `position`: reading one's own writes on a store whose
+    /// readers may trail. Not bounded in time.
+    ///
+    /// # Errors
+    /// [`ReadError::Closed`] where the store closes first.
+    ///
+    /// # Cancel safety
+    /// Safe to drop.
+    fn wait_for(&self, position: Position) -> StoreFuture<Result<(), ReadError>>;
+
+    /// The life of the log that positions belong to.
+    fn epoch(&self) -> Epoch;
+
+    /// What this backend weakens or bounds.
+    fn capabilities(&self) -> Capabilities;
+}
+
+/// An append that was answered before.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recalled {
+    /// What counted as the same request.
+    pub fingerprint: Fingerprint,
+    /// The answer, marked `duplicate`.
+    pub appended: Appended,
+}
+
+/// What a store can do, and up to where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Capabilities {
+    /// What an acknowledged append outlives.
+    pub survives: Survives,
+    /// Whether [`Guard::NoMatch`](crate::Guard::NoMatch) is supported.
+    pub query_guards: bool,
+    /// How long a key is remembered; none for ever.
+    pub key_window: Option<Duration>,
+    /// The largest append.
+    pub limits: Limits,
+}
+
+impl Capabilities {
+    /// Everything the contract knows, within limits.
+    #[must_use]
+    pub const fn full(survives: Survives, limits: Limits) -> Self {
+        Self {
+            survives,
+            query_guards: true,
+            key_window: None,
+            limits,
+        }
+    }
+}
+
+/// What an acknowledged append outlives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Survives {
+    /// Nothing: the log is in memory.
+    Nothing,
+    /// The end of the process, however it ends.
+    Process,
+    /// The loss of power.
+    PowerLoss,
+}
+
+/// The largest append a store takes. More is [`AppendError::TooLarge`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of one event: payload, metadata and names.
+    pub event_bytes: usize,
+    /// Events in one append.
+    pub append_events: usize,
+    /// Bytes of all events of one append.
+    pub append_bytes: usize,
+    /// Tags on one event.
+    pub event_tags: usize,
+}
+
+impl Default for Limits {
+    /// 8 MiB an event, 10,000 events and 64 MiB an append, 64 tags.
+    fn default() -> Self {
+        Self {
+            event_bytes: 8 << 20,
+            append_events: 10_000,
+            append_bytes: 64 << 20,
+            event_tags: 64,
+        }
+    }
+}
+
+macro_rules! forward {
+    ($($handle:ty),*) => {$(
+        impl<S: EventStore + ?Sized> EventStore for $handle {
+            fn append(&self, append: Append) -> StoreFuture<Result<Appended, AppendError>> {
+                (**self).append(append)
+            }
+            fn recall(&self, key: IdempotencyKey) -> StoreFuture<Result<Option<Recalled>, ReadError>> {
+                (**self).recall(key)
+            }
+            fn read(&self, query: Query, options: ReadOptions) -> EventStream {
+                (**self).read(query, options)
+            }
+            fn subscribe(&self, query: Query, start: Start) -> EventStream {
+                (**self).subscribe(query, start)
+            }
+            fn head(&self) -> StoreFuture<Result<Position, ReadError>> {
+                (**self).head()
+            }
+            fn wait_for(&self, position: Position) -> StoreFuture<Result<(), ReadError>> {
+                (**self).wait_for(position)
+            }
+            fn epoch(&self) -> Epoch {
+                (**self).epoch()
+            }
+            fn capabilities(&self) -> Capabilities {
+                (**self).capabilities()
+            }
+        }
+    )*};
+}
+
+forward!(&S, Arc<S>, Box<S>);
