@@ -1,1 +1,23 @@
-//! Server-Sent Events wire format: an encoder that cannot be injected into and an incremental, zero-copy parser.
+#![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![no_std]
+
+extern crate alloc;
+
+mod decimal;
+mod event;
+mod event_head;
+mod event_id;
+mod event_name;
+mod event_ref;
+mod field;
+mod frame;
+mod lines;
+
+pub use event::Event;
+pub use event_head::EventHead;
+pub use event_id::EventId;
+pub use event_name::EventName;
+pub use event_ref::EventRef;
+pub use field::{Field, FieldError};
+pub use frame::Frame;

@@ -1,0 +1,158 @@
+#[cfg(feature = "json")]
+use alloc::vec::Vec;
+use core::time::Duration;
+
+use bytes::BufMut;
+#[cfg(feature = "json")]
+use bytes::Bytes;
+
+use crate::decimal::Decimal;
+use crate::event_id::EventId;
+use crate::event_name::EventName;
+#[cfg(feature = "json")]
+use crate::event_ref::DATA;
+use crate::event_ref::EventRef;
+use crate::field::{Field, FieldError, check};
+#[cfg(feature = "json")]
+use crate::frame::Frame;
+
+/// The fields of an event before its data: name, id and retry, borrowed.
+///
+/// Build one once where many events share them, and give it each event's data.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventHead<'a> {
+    name: Option<&'a str>,
+    id: Option<&'a str>,
+    retry: Option<Decimal>,
+}
+
+impl<'a> EventHead<'a> {
+    /// A head without any field.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            name: None,
+            id: None,
+            retry: None,
+        }
+    }
+
+    /// Sets the name that a client listens for.
+    #[must_use]
+    pub fn name(self, name: &'a EventName) -> Self {
+        Self {
+            name: Some(name.as_str()),
+            ..self
+        }
+    }
+
+    /// Sets a name that is not an [`EventName`] yet; checked without an allocation.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EventName::new`].
+    pub fn try_name(self, name: &'a str) -> Result<Self, FieldError> {
+        check(Field::Event, name)?;
+        Ok(Self {
+            name: Some(name),
+            ..self
+        })
+    }
+
+    /// Sets the id that a client sends back when it reconnects.
+    #[must_use]
+    pub fn id(self, id: &'a EventId) -> Self {
+        Self {
+            id: Some(id.as_str()),
+            ..self
+        }
+    }
+
+    /// Sets an id that is not an [`EventId`] yet; checked without an allocation.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`EventId::new`].
+    pub fn try_id(self, id: &'a str) -> Result<Self, FieldError> {
+        check(Field::Id, id)?;
+        Ok(Self {
+            id: Some(id),
+            ..self
+        })
+    }
+
+    /// Sets how long a client waits before it reconnects.
+    ///
+    /// The wire has whole milliseconds; a fraction is rounded up, so that a short delay never
+    /// becomes none.
+    #[must_use]
+    pub fn retry(self, delay: Duration) -> Self {
+        Self {
+            retry: Some(Decimal::millis(delay)),
+            ..self
+        }
+    }
+
+    /// The event with these fields and this data.
+    #[must_use]
+    pub fn data(self, data: &'a [u8]) -> EventRef<'a> {
+        EventRef::with_head(self, data)
+    }
+
+    /// The event with these fields and `value` as compact JSON, serialized into the frame itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of `serde_json`, when `value` cannot be JSON.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn encode_json<T>(self, value: &T) -> serde_json::Result<Frame>
+    where
+        T: serde::Serialize + ?Sized,
+    {
+        let mut out = Vec::with_capacity(self.encoded_len() + JSON_GUESS);
+        self.put(&mut out);
+        out.extend_from_slice(DATA);
+        let start = out.len();
+        value.serialize(&mut serde_json::Serializer::new(&mut out))?;
+        // Raw values are copied as they stand, and JSON allows line breaks between tokens.
+        if memchr::memchr2(b'\n', b'\r', &out[start..]).is_some() {
+            return Ok(self.data(&out[start..]).encode());
+        }
+        out.extend_from_slice(b"\n\n");
+        Ok(Frame::from_blocks(Bytes::from(out)))
+    }
+
+    pub(crate) fn encoded_len(&self) -> usize {
+        let name = self.name.map_or(0, |name| EVENT.len() + name.len() + 1);
+        let id = self.id.map_or(0, |id| ID.len() + id.len() + 1);
+        let retry = self.retry.map_or(0, |retry| RETRY.len() + retry.len() + 1);
+        name + id + retry
+    }
+
+    pub(crate) fn put(&self, out: &mut impl BufMut) {
+        if let Some(name) = self.name {
+            put_line(out, EVENT, name.as_bytes());
+        }
+        if let Some(id) = self.id {
+            put_line(out, ID, id.as_bytes());
+        }
+        if let Some(retry) = &self.retry {
+            put_line(out, RETRY, retry.as_bytes());
+        }
+    }
+}
+
+/// What a JSON value is reckoned to need; a longer one grows the buffer.
+#[cfg(feature = "json")]
+const JSON_GUESS: usize = 256;
+
+const EVENT: &[u8] = b"event: ";
+const ID: &[u8] = b"id: ";
+const RETRY: &[u8] = b"retry: ";
+
+fn put_line(out: &mut impl BufMut, prefix: &[u8], value: &[u8]) {
+    out.put_slice(prefix);
+    out.put_slice(value);
+    out.put_u8(b'\n');
+}
