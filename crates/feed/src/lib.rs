@@ -1,1 +1,14 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod control;
+mod feed;
+mod follow;
+mod frames;
+mod present;
+mod pump;
+mod topic;
+
+pub use feed::{Feed, FeedOptions};
+pub use follow::{Follow, From};
+pub use frames::{FeedError, FrameStream};

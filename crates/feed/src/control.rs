@@ -1,0 +1,39 @@
+use eventwire_sse::{Event, EventId, EventName, Frame};
+use eventwire_store::Cursor;
+
+/// The place that was asked for is not in this log: what follows begins at `resumed_at`.
+pub(crate) fn gap(requested: Cursor, resumed_at: Cursor, reason: &str) -> Frame {
+    let data =
+        format!(r#"{{"requested":"{requested}","resumed_at":"{resumed_at}","reason":"{reason}"}}"#);
+    Event::new(data)
+        .name(EventName::from_static("eventwire.gap"))
+        .id(id(resumed_at))
+        .encode()
+}
+
+/// Everything up to `cursor` has been looked at, and nothing of it was asked for.
+pub(crate) fn progress(cursor: Cursor) -> Frame {
+    Event::new("{}")
+        .name(EventName::from_static("eventwire.progress"))
+        .id(id(cursor))
+        .encode()
+}
+
+/// History has been shown; what follows is live.
+pub(crate) fn caught_up(cursor: Cursor) -> Frame {
+    Event::new("{}")
+        .name(EventName::from_static("eventwire.caught-up"))
+        .id(id(cursor))
+        .encode()
+}
+
+/// A sign of life that browser code can see.
+pub(crate) fn heartbeat() -> Frame {
+    Event::new("{}")
+        .name(EventName::from_static("eventwire.heartbeat"))
+        .encode()
+}
+
+pub(crate) fn id(cursor: Cursor) -> EventId {
+    EventId::new(cursor.to_string()).expect("a cursor is digits, letters, dots and dashes")
+}

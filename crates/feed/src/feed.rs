@@ -1,0 +1,170 @@
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use eventwire_sse_hub::Hub;
+use eventwire_store::backend::Watermark;
+use eventwire_store::{EventStore, Position, ReadError};
+use tokio::task::JoinHandle;
+
+use crate::follow::Follow;
+use crate::frames::FrameStream;
+use crate::pump::{self, Live};
+
+/// How long closing waits for the last acknowledged events to be published.
+const CLOSE_WITHIN: Duration = Duration::from_millis(500);
+
+/// A store's events as SSE frames, for any number of subscribers.
+///
+/// One task follows the store and encodes each event once into a ring; subscribers read
+/// the log until the ring covers their place, then follow the ring, and go back to the log
+/// where they fall behind it. Each has a cursor and nothing else: a slow one costs nothing.
+///
+/// A clone is the same feed. When the last clone and the last [`FrameStream`] are dropped,
+/// the task ends.
+#[derive(Clone)]
+pub struct Feed {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) hub: Hub<Position, Arc<Live>>,
+    pub(crate) options: FeedOptions,
+    published: Watermark,
+    is_closed: AtomicBool,
+    pump: JoinHandle<()>,
+}
+
+impl Shared {
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+}
+
+/// What a feed is made with.
+#[derive(Debug, Clone, Copy)]
+pub struct FeedOptions {
+    pub(crate) ring: NonZeroUsize,
+    pub(crate) progress: Duration,
+}
+
+impl Default for FeedOptions {
+    /// 4,096 events in the ring, progress every 15 seconds.
+    fn default() -> Self {
+        const RING: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+        Self {
+            ring: RING,
+            progress: Duration::from_secs(15),
+        }
+    }
+}
+
+impl FeedOptions {
+    /// How many of the last events are kept encoded in memory. A subscriber further behind
+    /// reads the log.
+    #[must_use]
+    pub const fn ring(mut self, events: NonZeroUsize) -> Self {
+        self.ring = events;
+        self
+    }
+
+    /// How often a subscriber whose filter matched nothing is told how far the log has been
+    /// looked at.
+    #[must_use]
+    pub const fn progress(mut self, interval: Duration) -> Self {
+        self.progress = interval;
+        self
+    }
+}
+
+impl Feed {
+    /// Starts to follow a store, on the tokio runtime this is called in.
+    ///
+    /// # Errors
+    /// [`ReadError`] where the store's head cannot be read.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with its timer enabled.
+    pub async fn start(
+        store: impl EventStore + 'static,
+        options: FeedOptions,
+    ) -> Result<Self, ReadError> {
+        let store: Arc<dyn EventStore> = Arc::new(store);
+        let head = store.head().await?;
+        let hub = Hub::new(options.ring, head);
+        let published = Watermark::at(head);
+        let pump = tokio::spawn(pump::run(
+            Arc::clone(&store),
+            hub.clone(),
+            published.clone(),
+        ));
+        let is_closed = AtomicBool::new(false);
+        Ok(Self {
+            shared: Arc::new(Shared {
+                store,
+                hub,
+                options,
+                published,
+                is_closed,
+                pump,
+            }),
+        })
+    }
+
+    /// The frames one subscriber is sent: history, then live, each matching event once and
+    /// in order, until the feed or the store closes.
+    pub fn follow(&self, follow: Follow) -> FrameStream {
+        FrameStream::new(Arc::clone(&self.shared), follow)
+    }
+
+    /// The store that is followed.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn EventStore> {
+        &self.shared.store
+    }
+
+    /// How many subscribers follow the ring now.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.shared.hub.subscribers()
+    }
+
+    /// Ends every stream, after what was acknowledged before the call has been handed to
+    /// those that follow the ring; later streams end at once.
+    ///
+    /// Answers within half a second, whatever the store does.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, the feed may not be closed; call it again.
+    pub async fn close(&self) {
+        let published = async {
+            if let Ok(head) = self.shared.store.head().await {
+                // An error means that the store has closed: nothing more will come.
+                let _closed = self.shared.published.reached(head).await;
+            }
+        };
+        if tokio::time::timeout(CLOSE_WITHIN, published).await.is_err() {
+            tracing::warn!("closed the feed before all that was acknowledged was published");
+        }
+        self.shared.is_closed.store(true, Ordering::Release);
+        self.shared.pump.abort();
+        self.shared.hub.close();
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.pump.abort();
+    }
+}
+
+impl fmt::Debug for Feed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Feed")
+            .field("options", &self.shared.options)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,60 @@
+use std::time::Duration;
+
+use eventwire_store::{Cursor, Query};
+
+/// What one subscriber asks of a [`Feed`](crate::Feed).
+#[derive(Debug, Clone)]
+pub struct Follow {
+    pub(crate) query: Query,
+    pub(crate) from: From,
+    pub(crate) retry: Option<Duration>,
+    pub(crate) is_signalling: bool,
+}
+
+/// Where a subscriber begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum From {
+    /// With the first event the log holds.
+    Beginning,
+    /// With the first event appended from now on.
+    #[default]
+    End,
+    /// With the first event after one it has seen. A cursor of another epoch is answered
+    /// with the event `eventwire.gap`, and then from the beginning.
+    Cursor(Cursor),
+}
+
+impl Follow {
+    /// Events that match `query`, live only.
+    #[must_use]
+    pub fn new(query: Query) -> Self {
+        Self {
+            query,
+            from: From::End,
+            retry: None,
+            is_signalling: false,
+        }
+    }
+
+    /// Where to begin.
+    #[must_use]
+    pub fn from(mut self, from: From) -> Self {
+        self.from = from;
+        self
+    }
+
+    /// The reconnection time the client is told, on the first block that has data.
+    #[must_use]
+    pub fn retry(mut self, delay: Duration) -> Self {
+        self.retry = Some(delay);
+        self
+    }
+
+    /// Adds the named events `eventwire.caught-up`, at the end of history, and
+    /// `eventwire.heartbeat`, while idle: browser code cannot see comments.
+    #[must_use]
+    pub fn signals(mut self) -> Self {
+        self.is_signalling = true;
+        self
+    }
+}

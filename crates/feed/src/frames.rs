@@ -1,0 +1,258 @@
+use std::collections::VecDeque;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use eventwire_sse::Frame;
+use eventwire_sse_hub::{Lagged, Subscription};
+use eventwire_store::{
+    Cursor, EventStore, EventStream, Item, Position, Query, ReadError, ReadOptions, RecordedEvent,
+    StoreFuture,
+};
+use futures_core::Stream;
+use thiserror::Error;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use crate::control;
+use crate::feed::Shared;
+use crate::follow::{Follow, From};
+use crate::present;
+use crate::pump::Live;
+use crate::topic;
+
+/// The log could not be read: the stream ends here, and its client comes back with the last
+/// id it saw.
+#[derive(Debug, Error)]
+#[error("cannot read the log after position {after}")]
+pub struct FeedError {
+    /// How far the stream had come.
+    pub after: Position,
+    /// Why it could not go on.
+    #[source]
+    pub cause: ReadError,
+}
+
+/// The frames of one subscriber.
+///
+/// Ends when the feed closes, and after a [`FeedError`]. Dropping it loses nothing: the last
+/// id that reached the client is where it resumes.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct FrameStream {
+    feed: Arc<Shared>,
+    query: Query,
+    /// Everything up to here was looked at; what matched is in `ready` or was handed out.
+    cursor: Position,
+    /// The last place the client was told of.
+    told: Position,
+    retry: Option<Duration>,
+    is_signalling: bool,
+    ready: VecDeque<Frame>,
+    /// When to look whether the client should be told of progress.
+    timer: Pin<Box<Sleep>>,
+    /// Whether nothing was sent since the timer last fired.
+    is_idle: bool,
+    stage: Stage,
+}
+
+enum Stage {
+    Locate(StoreFuture<Result<Position, ReadError>>),
+    History(EventStream),
+    Live(Subscription<Position, Arc<Live>>),
+    Ended,
+}
+
+impl FrameStream {
+    pub(crate) fn new(feed: Arc<Shared>, follow: Follow) -> Self {
+        let mut stream = Self {
+            query: follow.query,
+            cursor: Position::ORIGIN,
+            told: Position::ORIGIN,
+            retry: follow.retry,
+            is_signalling: follow.is_signalling,
+            ready: VecDeque::new(),
+            timer: Box::pin(sleep_until(Instant::now() + feed.options.progress)),
+            is_idle: true,
+            stage: Stage::Ended,
+            feed,
+        };
+        stream.stage = match follow.from {
+            From::End => Stage::Locate(stream.feed.store.head()),
+            From::Beginning => stream.history_from(Position::ORIGIN),
+            From::Cursor(cursor) if cursor.epoch == stream.feed.store.epoch() => {
+                stream.history_from(cursor.position)
+            }
+            From::Cursor(cursor) => {
+                let resumed_at = stream.cursor_at(Position::ORIGIN);
+                stream
+                    .ready
+                    .push_back(control::gap(cursor, resumed_at, "epoch"));
+                stream.history_from(Position::ORIGIN)
+            }
+        };
+        stream
+    }
+
+    fn history_from(&mut self, after: Position) -> Stage {
+        self.cursor = after;
+        self.told = after;
+        self.history()
+    }
+
+    fn history(&self) -> Stage {
+        Stage::History(
+            self.feed
+                .store
+                .read(self.query.clone(), ReadOptions::after(self.cursor)),
+        )
+    }
+
+    fn live(&mut self) -> Stage {
+        if self.is_signalling {
+            self.send(control::caught_up(self.cursor_at(self.cursor)));
+            self.told = self.cursor;
+        }
+        Stage::Live(
+            self.feed
+                .hub
+                .subscribe(self.cursor, topic::of_query(&self.query)),
+        )
+    }
+
+    /// Whether the feed has closed while this stream was not on the ring, which ends by itself.
+    fn is_cut_short(&self) -> bool {
+        !matches!(self.stage, Stage::Live(_)) && self.feed.is_closed()
+    }
+
+    fn cursor_at(&self, position: Position) -> Cursor {
+        Cursor {
+            epoch: self.feed.store.epoch(),
+            position,
+        }
+    }
+
+    fn send(&mut self, frame: Frame) {
+        self.is_idle = false;
+        self.ready.push_back(frame);
+    }
+
+    /// Sends an event of the log; `shared` is its encoding where there is one.
+    fn send_event(&mut self, event: &RecordedEvent, shared: Option<&Frame>) {
+        let frame = match (self.retry.take(), shared) {
+            (None, Some(frame)) => frame.clone(),
+            (retry, _) => present::frame(event, self.feed.store.epoch(), retry),
+        };
+        self.cursor = event.position;
+        self.told = event.position;
+        self.send(frame);
+    }
+
+    /// One step of the stage. Ready where something changed.
+    fn poll_stage(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
+        match &mut self.stage {
+            Stage::Locate(head) => {
+                let head = ready!(Pin::new(head).poll(context))?;
+                self.cursor = head;
+                self.told = head;
+                self.stage = self.live();
+            }
+            Stage::History(events) => {
+                let item = ready!(Pin::new(events).poll_next(context)).transpose()?;
+                self.take_history(item);
+            }
+            Stage::Live(subscription) => {
+                let next = Pin::new(&mut *subscription).poll_next(context);
+                self.cursor = self.cursor.max(subscription.cursor());
+                self.take_live(ready!(next));
+            }
+            Stage::Ended => {}
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn take_history(&mut self, item: Option<Item>) {
+        match item {
+            Some(Item::Event(event)) => self.send_event(&event, None),
+            Some(Item::Progress(position)) => self.cursor = position,
+            Some(Item::CaughtUp(position)) => {
+                self.cursor = position;
+                self.stage = self.live();
+            }
+            // A forward read without a limit ends with `CaughtUp`, so the stage has changed
+            // before its stream can end.
+            Some(_) | None => {}
+        }
+    }
+
+    fn take_live(&mut self, item: Option<Result<(Position, Arc<Live>), Lagged>>) {
+        match item {
+            // The ring wakes by topic; only the query knows whether the whole of it matches.
+            Some(Ok((_, live))) if self.query.matches(live.event.as_ref()) => {
+                self.send_event(&live.event, Some(&live.frame));
+            }
+            Some(Ok(_)) => {}
+            Some(Err(lagged)) => {
+                tracing::debug!(?lagged, after = %self.cursor, "back to the log");
+                self.stage = self.history();
+            }
+            None => self.stage = Stage::Ended,
+        }
+    }
+
+    /// Once an interval in which nothing was sent: how far the log was looked at.
+    fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        ready!(self.timer.as_mut().poll(context));
+        self.timer
+            .as_mut()
+            .reset(Instant::now() + self.feed.options.progress);
+        if std::mem::replace(&mut self.is_idle, true) {
+            if self.cursor > self.told {
+                self.told = self.cursor;
+                self.ready
+                    .push_back(control::progress(self.cursor_at(self.cursor)));
+            } else if self.is_signalling {
+                self.ready.push_back(control::heartbeat());
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Stream for FrameStream {
+    type Item = Result<Frame, FeedError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(frame) = this.ready.pop_front() {
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            if matches!(this.stage, Stage::Ended) || this.is_cut_short() {
+                this.stage = Stage::Ended;
+                return Poll::Ready(None);
+            }
+            match this.poll_stage(context) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(cause)) => {
+                    this.stage = Stage::Ended;
+                    return Poll::Ready(Some(Err(FeedError {
+                        after: this.cursor,
+                        cause,
+                    })));
+                }
+                Poll::Pending => ready!(this.poll_idle(context)),
+            }
+        }
+    }
+}
+
+impl fmt::Debug for FrameStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FrameStream")
+            .field("query", &self.query)
+            .field("cursor", &self.cursor)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,293 @@
+//! What a subscriber is sent, through hand-over, lag, filters, gaps and the end.
+
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use eventwire_feed::{Feed, FeedOptions, Follow, FrameStream, From};
+use eventwire_store::{
+    Append, Cursor, Epoch, EventStore, EventType, MemoryStore, NewEvent, Position, Query,
+    StreamName,
+};
+use futures_util::StreamExt;
+
+fn stream(name: &str) -> StreamName {
+    StreamName::new(name).unwrap()
+}
+
+async fn append(
+    store: &MemoryStore,
+    to: &str,
+    event_type: &str,
+    data: impl Into<bytes::Bytes>,
+) -> Position {
+    let event = NewEvent::new(EventType::new(event_type).unwrap(), data);
+    store
+        .append(Append::to(stream(to)).event(event))
+        .await
+        .unwrap()
+        .last()
+}
+
+fn from_beginning(query: Query) -> Follow {
+    Follow::new(query).from(From::Beginning)
+}
+
+/// The next frame, as text.
+async fn next(frames: &mut FrameStream) -> String {
+    let frame = frames.next().await.expect("the stream goes on").unwrap();
+    String::from_utf8(frame.as_bytes().to_vec()).unwrap()
+}
+
+fn field<'a>(frame: &'a str, name: &str) -> Option<&'a str> {
+    frame
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+}
+
+/// The data of the next `count` frames.
+async fn data(frames: &mut FrameStream, count: usize) -> Vec<String> {
+    let mut data = Vec::new();
+    for _ in 0..count {
+        data.push(field(&next(frames).await, "data").unwrap().to_owned());
+    }
+    data
+}
+
+fn numbers(range: std::ops::Range<usize>) -> Vec<String> {
+    range.map(|number| number.to_string()).collect()
+}
+
+fn ring(events: usize) -> FeedOptions {
+    FeedOptions::default().ring(NonZeroUsize::new(events).unwrap())
+}
+
+#[tokio::test]
+async fn history_and_live_are_one_sequence_however_they_meet() {
+    const EVENTS: usize = 2_000;
+    for ring_size in [1, 7, 4096] {
+        let store = MemoryStore::new();
+        let feed = Feed::start(store.clone(), ring(ring_size)).await.unwrap();
+        let writer = tokio::spawn(async move {
+            for number in 0..EVENTS {
+                append(&store, "s", "t", number.to_string()).await;
+                if number % 3 == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+        });
+        let mut followers = Vec::new();
+        for _ in 0..4 {
+            let mut frames = feed.follow(from_beginning(Query::all()));
+            followers.push(tokio::spawn(async move { data(&mut frames, EVENTS).await }));
+            tokio::task::yield_now().await;
+        }
+        writer.await.unwrap();
+        for follower in followers {
+            assert_eq!(
+                follower.await.unwrap(),
+                numbers(0..EVENTS),
+                "ring of {ring_size}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_subscriber_that_lags_behind_the_ring_is_shown_everything_from_the_log() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), ring(4)).await.unwrap();
+    let mut frames = feed.follow(from_beginning(Query::all()));
+    append(&store, "s", "t", "0").await;
+    assert_eq!(data(&mut frames, 1).await, numbers(0..1));
+    for number in 1..100 {
+        append(&store, "s", "t", number.to_string()).await;
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(data(&mut frames, 99).await, numbers(1..100));
+}
+
+#[tokio::test]
+async fn a_cursor_resumes_after_the_event_it_names() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    for number in 0..10 {
+        append(&store, "s", "t", number.to_string()).await;
+    }
+    let mut first = feed.follow(from_beginning(Query::all()));
+    for _ in 0..4 {
+        next(&mut first).await;
+    }
+    let id = field(&next(&mut first).await, "id").unwrap().to_owned();
+    let mut second = feed.follow(Follow::new(Query::all()).from(From::Cursor(id.parse().unwrap())));
+    assert_eq!(data(&mut second, 5).await, numbers(5..10));
+}
+
+#[tokio::test]
+async fn from_the_end_shows_only_what_comes() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    append(&store, "s", "t", "before").await;
+    let mut frames = feed.follow(Follow::new(Query::all()));
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    append(&store, "s", "t", "after").await;
+    assert_eq!(data(&mut frames, 1).await, ["after"]);
+}
+
+#[tokio::test]
+async fn a_cursor_of_another_epoch_is_told_of_the_gap_and_begins_at_the_beginning() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    append(&store, "s", "t", "0").await;
+    let other = Cursor {
+        epoch: Epoch::new(store.epoch().get() ^ 1),
+        position: Position::from_parts(0, 7),
+    };
+    let mut frames = feed.follow(Follow::new(Query::all()).from(From::Cursor(other)));
+    let gap = next(&mut frames).await;
+    let begin = format!("{}.0", store.epoch());
+    assert_eq!(field(&gap, "event"), Some("eventwire.gap"));
+    assert_eq!(field(&gap, "id"), Some(begin.as_str()));
+    let data_of_gap =
+        format!(r#"{{"requested":"{other}","resumed_at":"{begin}","reason":"epoch"}}"#);
+    assert_eq!(field(&gap, "data"), Some(data_of_gap.as_str()));
+    assert_eq!(data(&mut frames, 1).await, numbers(0..1));
+}
+
+#[tokio::test]
+async fn filters_hold_in_history_and_live() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    let query = Query::stream(stream("room-1")).of_types([EventType::new("posted").unwrap()]);
+    let write = async |round: &str| {
+        append(&store, "room-1", "posted", format!("{round} yes")).await;
+        append(&store, "room-1", "joined", "no").await;
+        append(&store, "room-2", "posted", "no").await;
+    };
+    write("history").await;
+    let mut frames = feed.follow(from_beginning(query));
+    assert_eq!(data(&mut frames, 1).await, ["history yes"]);
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    write("live").await;
+    assert_eq!(data(&mut frames, 1).await, ["live yes"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_filter_that_matches_nothing_reports_how_far_the_log_was_looked_at() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    let mut frames = feed.follow(Follow::new(Query::stream(stream("quiet"))));
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    let last = append(&store, "loud", "t", "x").await;
+    let progress = next(&mut frames).await;
+    let cursor = Cursor {
+        epoch: store.epoch(),
+        position: last,
+    }
+    .to_string();
+    assert_eq!(field(&progress, "event"), Some("eventwire.progress"));
+    assert_eq!(field(&progress, "id"), Some(cursor.as_str()));
+    let again = tokio::time::timeout(Duration::from_secs(60), frames.next()).await;
+    assert!(again.is_err(), "progress is told once: {again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn signals_are_sent_where_they_were_asked_for() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    append(&store, "s", "t", "0").await;
+    let mut frames = feed.follow(from_beginning(Query::all()).signals());
+    for expected in [
+        "t",
+        "eventwire.caught-up",
+        "eventwire.heartbeat",
+        "eventwire.heartbeat",
+    ] {
+        assert_eq!(field(&next(&mut frames).await, "event"), Some(expected));
+    }
+}
+
+#[tokio::test]
+async fn the_reconnection_time_rides_on_the_first_event_alone() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    append(&store, "s", "t", "0").await;
+    let mut frames = feed.follow(from_beginning(Query::all()).retry(Duration::from_millis(1500)));
+    let first = next(&mut frames).await;
+    let id = format!("{}.1", store.epoch());
+    assert_eq!(
+        first,
+        format!("event: t\nid: {id}\nretry: 1500\ndata: 0\n\n")
+    );
+    append(&store, "s", "t", "1").await;
+    assert_eq!(field(&next(&mut frames).await, "retry"), None);
+}
+
+#[tokio::test]
+async fn payloads_and_types_the_wire_cannot_carry_are_presented_so_that_it_can() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    append(&store, "s", "error", &b"\xff\x00"[..]).await;
+    append(&store, "s", "open", "a\r\nid: 9").await;
+    let mut frames = feed.follow(from_beginning(Query::all()));
+    let binary = next(&mut frames).await;
+    assert_eq!(
+        (field(&binary, "event"), field(&binary, "data")),
+        (Some("event.error"), Some("/wA="))
+    );
+    let lines = next(&mut frames).await;
+    let id = format!("{}.2", store.epoch());
+    assert_eq!(
+        lines,
+        format!("event: event.open\nid: {id}\ndata: a\ndata: id: 9\n\n")
+    );
+}
+
+#[tokio::test]
+async fn closing_ends_streams_after_what_was_acknowledged() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    let mut frames = feed.follow(from_beginning(Query::all()));
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    append(&store, "s", "t", "0").await;
+    feed.close().await;
+    assert_eq!(data(&mut frames, 1).await, numbers(0..1));
+    assert!(frames.next().await.is_none());
+    assert!(frames.next().await.is_none(), "an ended stream stays ended");
+    assert!(
+        feed.follow(from_beginning(Query::all()))
+            .next()
+            .await
+            .is_none()
+    );
+    assert_eq!(feed.subscribers(), 0);
+}
+
+#[tokio::test]
+async fn a_store_that_closes_ends_every_stream() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    let mut frames = feed.follow(from_beginning(Query::all()));
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    store.close();
+    assert!(frames.next().await.is_none());
+}
