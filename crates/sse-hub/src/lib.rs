@@ -1,1 +1,20 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![allow(
+    unexpected_cfgs,
+    reason = "`--cfg loom` is given by hand, to model-check the hub"
+)]
+
+mod hub;
+mod ring;
+mod roster;
+mod subscription;
+mod sync;
+mod topic;
+
+pub use hub::Hub;
+pub use subscription::{Lagged, Subscription};
+pub use topic::{Interest, Topic, Topics};
+
+#[cfg(all(test, loom))]
+mod loom_tests;

@@ -1,0 +1,193 @@
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::PoisonError;
+use std::task::Waker;
+
+use crate::ring::{Entry, Ring};
+use crate::roster::{Roster, Seat};
+use crate::subscription::{Lagged, Subscription};
+use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::topic::{Interest, Topic};
+
+/// One in-process stream of entries, for any number of subscribers.
+///
+/// `K` orders the entries, `T` is what is fanned out: something cheap to clone, such as an
+/// `Arc` or `Bytes`. The last `capacity` entries are held, once, in a ring; a subscriber has
+/// a place in it and no buffer of its own.
+///
+/// A clone is the same hub. When the last clone is dropped, the hub closes.
+///
+/// `K`'s comparison and `T`'s clone run while the hub is locked: they must not call it.
+pub struct Hub<K, T> {
+    handle: Arc<Handle<K, T>>,
+}
+
+/// What all clones of a hub hold, and no subscription does.
+struct Handle<K, T> {
+    shared: Arc<Shared<K, T>>,
+}
+
+/// What the clones of a hub and its subscriptions meet at.
+///
+/// Wakers, values that left the ring and whatever else runs foreign code when it is woken or
+/// dropped is moved out and let go after the lock.
+pub(crate) struct Shared<K, T> {
+    state: Mutex<State<K, T>>,
+}
+
+pub(crate) struct State<K, T> {
+    pub(crate) ring: Ring<K, T>,
+    pub(crate) roster: Roster<K>,
+    pub(crate) is_closed: bool,
+    /// What the ring's floor was before any entry left.
+    began_at: K,
+}
+
+impl<K, T> Shared<K, T> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<K, T>> {
+        // Foreign code that can panic under the lock, a comparison or a clone, does so before
+        // anything was changed.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn close(&self) {
+        let woken = {
+            let mut state = self.lock();
+            state.is_closed = true;
+            state.roster.wake_all()
+        };
+        woken.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl<K, T> Hub<K, T> {
+    /// Ends the stream: subscriptions are shown what was published, then end. What is
+    /// published later is dropped.
+    pub fn close(&self) {
+        self.handle.shared.close();
+    }
+
+    /// How many subscriptions follow the ring: those that have neither ended nor been dropped.
+    #[must_use]
+    pub fn subscribers(&self) -> usize {
+        self.handle.shared.lock().roster.len()
+    }
+}
+
+impl<K: Copy + Ord, T: Clone> Hub<K, T> {
+    /// A hub that holds the last `capacity` entries, and for whom everything up to `floor` was
+    /// before its time.
+    #[must_use]
+    pub fn new(capacity: NonZeroUsize, floor: K) -> Self {
+        let state = State {
+            ring: Ring::new(capacity, floor),
+            roster: Roster::default(),
+            is_closed: false,
+            began_at: floor,
+        };
+        let shared = Arc::new(Shared {
+            state: Mutex::new(state),
+        });
+        Self {
+            handle: Arc::new(Handle { shared }),
+        }
+    }
+
+    /// Shows an entry to those who listen for one of its topics, or for all, and wakes those
+    /// among them who wait.
+    ///
+    /// Takes time in proportion to the subscribers that match, whatever the number of others.
+    /// On a closed hub it does nothing.
+    ///
+    /// # Panics
+    /// Where `key` is not above the floor and every key published before.
+    ///
+    /// # Ordering
+    /// Keys rise strictly, so several publishers have to agree on who is next.
+    pub fn publish(&self, key: K, topics: &[Topic], value: T) {
+        let entry = Entry {
+            key,
+            topics: topics.into(),
+            value,
+        };
+        let (departed, woken) = {
+            let mut state = self.handle.shared.lock();
+            if state.is_closed {
+                return;
+            }
+            let number = state.ring.end();
+            let departed = state.ring.push(entry);
+            (departed, state.roster.announce(number, key, topics))
+        };
+        woken.into_iter().for_each(Waker::wake);
+        drop(departed);
+    }
+
+    /// The entries above `after` that meet the interest: those held, then those to come.
+    ///
+    /// `after` may be ahead of the hub: entries up to it are passed over when they are
+    /// published. Where it is so far behind that entries above it are not held, all that the
+    /// subscription yields is [`Lagged`].
+    pub fn subscribe(&self, after: K, interest: Interest) -> Subscription<K, T> {
+        let shared = Arc::clone(&self.handle.shared);
+        let mut state = shared.lock();
+        if after < state.ring.floor() {
+            let missed = state.missed_after(after, &interest);
+            drop(state);
+            return Subscription::behind(shared, after, interest, Lagged { missed });
+        }
+        let first = state.ring.first_above(after);
+        let unread = state.ring.count(first, &interest);
+        let next = state
+            .ring
+            .matching(first, &interest)
+            .next()
+            .unwrap_or(first);
+        let newest = state.ring.end() - 1;
+        let seat = state
+            .roster
+            .enter(Seat::new(after, unread, next, newest), &interest);
+        drop(state);
+        Subscription::seated(shared, after, interest, seat)
+    }
+}
+
+impl<K: Copy + Ord, T> State<K, T> {
+    /// At least how many entries above a key below the floor have left that an interest meets.
+    ///
+    /// Their keys and topics are not known any more.
+    fn missed_after(&self, after: K, interest: &Interest) -> u64 {
+        match interest {
+            Interest::Any(_) => 0,
+            Interest::All if after > self.began_at => 1,
+            Interest::All => self.ring.departed(),
+        }
+    }
+}
+
+impl<K, T> Drop for Handle<K, T> {
+    fn drop(&mut self) {
+        self.shared.close();
+    }
+}
+
+impl<K, T> Clone for Hub<K, T> {
+    fn clone(&self) -> Self {
+        Self {
+            handle: Arc::clone(&self.handle),
+        }
+    }
+}
+
+impl<K: Copy + Ord + fmt::Debug, T> fmt::Debug for Hub<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = self.handle.shared.lock();
+        f.debug_struct("Hub")
+            .field("capacity", &state.ring.capacity())
+            .field("floor", &state.ring.floor())
+            .field("head", &state.ring.head())
+            .field("subscribers", &state.roster.len())
+            .field("is_closed", &state.is_closed)
+            .finish()
+    }
+}

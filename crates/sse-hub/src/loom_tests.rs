@@ -1,0 +1,106 @@
+//! Publishing, polling, closing and leaving, in every order two threads can do them.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test -p eventwire-sse-hub --lib --release loom_tests`
+
+use std::future::poll_fn;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+
+use futures_core::Stream;
+use loom::future::block_on;
+use loom::thread;
+
+use crate::{Hub, Interest, Lagged, Subscription, Topic};
+
+fn hub(capacity: usize) -> Hub<u64, u64> {
+    Hub::new(NonZeroUsize::new(capacity).expect("not zero"), 0)
+}
+
+fn next(subscription: &mut Subscription<u64, u64>) -> Option<Result<(u64, u64), Lagged>> {
+    block_on(poll_fn(|context| {
+        Pin::new(&mut *subscription).poll_next(context)
+    }))
+}
+
+#[test]
+fn nothing_published_is_missed() {
+    loom::model(|| {
+        let hub = hub(2);
+        let mut all = hub.subscribe(0, Interest::All);
+        let publisher = thread::spawn(move || {
+            hub.publish(1, &[], 10);
+            hub.publish(2, &[], 20);
+            hub.close();
+        });
+        assert_eq!(next(&mut all), Some(Ok((1, 10))));
+        assert_eq!(next(&mut all), Some(Ok((2, 20))));
+        assert_eq!(next(&mut all), None);
+        publisher.join().expect("the publisher does not panic");
+    });
+}
+
+#[test]
+fn a_waiting_subscriber_is_woken_past_what_it_does_not_want() {
+    loom::model(|| {
+        let hub = hub(1);
+        let wanted = Topic::of("wanted");
+        let mut some = hub.subscribe(0, Interest::any([wanted]));
+        let publisher = thread::spawn(move || {
+            hub.publish(1, &[Topic::of("other")], 10);
+            hub.publish(2, &[wanted], 20);
+            hub
+        });
+        assert_eq!(next(&mut some), Some(Ok((2, 20))));
+        drop(publisher.join().expect("the publisher does not panic"));
+        assert_eq!(next(&mut some), None);
+    });
+}
+
+#[test]
+fn what_is_not_shown_is_counted() {
+    loom::model(|| {
+        let hub = hub(1);
+        let mut all = hub.subscribe(0, Interest::All);
+        let publisher = thread::spawn(move || {
+            for key in 1..=3 {
+                hub.publish(key, &[], key * 10);
+            }
+        });
+        let mut told = 0;
+        loop {
+            match next(&mut all) {
+                Some(Ok((key, value))) => {
+                    assert_eq!((key, value), (told + 1, key * 10));
+                    told += 1;
+                }
+                Some(Err(lagged)) => {
+                    assert!(lagged.missed > 0 && told + lagged.missed < 3, "{lagged:?}");
+                    assert_eq!(next(&mut all), None);
+                    break;
+                }
+                None => {
+                    assert_eq!(told, 3);
+                    break;
+                }
+            }
+        }
+        publisher.join().expect("the publisher does not panic");
+    });
+}
+
+#[test]
+fn joining_and_leaving_meet_publishing() {
+    loom::model(|| {
+        let hub = hub(2);
+        let publisher = {
+            let hub = hub.clone();
+            thread::spawn(move || hub.publish(1, &[], 10))
+        };
+        let left = hub.subscribe(0, Interest::All);
+        let mut stayed = hub.subscribe(0, Interest::All);
+        drop(left);
+        assert_eq!(next(&mut stayed), Some(Ok((1, 10))));
+        publisher.join().expect("the publisher does not panic");
+        assert_eq!(hub.subscribers(), 1);
+    });
+}

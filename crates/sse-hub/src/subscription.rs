@@ -1,0 +1,201 @@
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::{FusedStream, Stream};
+
+use crate::hub::{Shared, State};
+use crate::roster::SeatId;
+use crate::sync::Arc;
+use crate::topic::Interest;
+
+/// Entries the subscription was to show have left the ring: it ends here, and its holder goes
+/// back to where the entries came from and subscribes again after the last one it saw.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Lagged {
+    /// How many entries that meet the interest were lost. Exact for a subscription that began
+    /// within the ring; the least it can be, down to zero, for one that began below it.
+    pub missed: u64,
+}
+
+impl fmt::Display for Lagged {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { missed } = self;
+        write!(
+            f,
+            "fell behind the ring by {missed} entries or more; read them where they are kept"
+        )
+    }
+}
+
+impl Error for Lagged {}
+
+/// The entries of a [`Hub`](crate::Hub) that meet one subscriber's interest, in order.
+///
+/// Yields each entry once. Ends after [`Lagged`], and once the hub has closed and all that was
+/// published was shown. Entries that do not match never make it lag, and cost it nothing while
+/// it waits.
+///
+/// # Cancel safety
+/// An entry is taken from the ring in the poll that yields it, so dropping a future that waits
+/// for the next one loses nothing.
+#[must_use = "a stream does nothing until it is polled"]
+pub struct Subscription<K, T> {
+    shared: Arc<Shared<K, T>>,
+    interest: Interest,
+    cursor: K,
+    place: Place,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    Seated(SeatId),
+    /// It began below the ring, and has yet to say so.
+    Behind(Lagged),
+    Ended,
+}
+
+impl<K: Copy, T> Subscription<K, T> {
+    pub(crate) fn seated(
+        shared: Arc<Shared<K, T>>,
+        after: K,
+        interest: Interest,
+        seat: SeatId,
+    ) -> Self {
+        Self {
+            shared,
+            interest,
+            cursor: after,
+            place: Place::Seated(seat),
+        }
+    }
+
+    pub(crate) fn behind(
+        shared: Arc<Shared<K, T>>,
+        after: K,
+        interest: Interest,
+        lagged: Lagged,
+    ) -> Self {
+        Self {
+            shared,
+            interest,
+            cursor: after,
+            place: Place::Behind(lagged),
+        }
+    }
+
+    /// How far it has looked: it has yielded every matching entry up to here.
+    ///
+    /// Moves when it is polled; past entries that do not match, when it has nothing to yield.
+    #[must_use]
+    pub fn cursor(&self) -> K {
+        self.cursor
+    }
+}
+
+impl<K, T> Subscription<K, T> {
+    /// Gives the seat back.
+    fn end(&mut self) {
+        if let Place::Seated(seat) = std::mem::replace(&mut self.place, Place::Ended) {
+            let left = self.shared.lock().roster.leave(seat, &self.interest);
+            drop(left);
+        }
+    }
+}
+
+/// What a seat finds in the ring.
+enum Taken<K, T> {
+    Entry(K, T),
+    Lagged(Lagged),
+    Nothing,
+}
+
+impl<K: Copy + Ord, T: Clone> State<K, T> {
+    /// Takes the next entry that waits for a seat.
+    fn take(&mut self, seat: SeatId, interest: &Interest) -> Taken<K, T> {
+        let seat = self.roster.seat(seat);
+        if seat.unread == 0 {
+            return Taken::Nothing;
+        }
+        let Some(entry) = self.ring.entry(seat.next) else {
+            let missed = seat.unread - self.ring.count(seat.next, interest);
+            return Taken::Lagged(Lagged { missed });
+        };
+        let taken = Taken::Entry(entry.key, entry.value.clone());
+        seat.unread -= 1;
+        if seat.unread > 0 {
+            let mut rest = self.ring.matching(seat.next + 1, interest);
+            seat.next = rest
+                .next()
+                .expect("what comes after an entry held is held as well");
+        }
+        taken
+    }
+}
+
+impl<K: Copy + Ord, T: Clone> Stream for Subscription<K, T> {
+    type Item = Result<(K, T), Lagged>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let seat = match this.place {
+            Place::Seated(seat) => seat,
+            Place::Behind(lagged) => {
+                this.place = Place::Ended;
+                return Poll::Ready(Some(Err(lagged)));
+            }
+            Place::Ended => return Poll::Ready(None),
+        };
+        let mut state = this.shared.lock();
+        match state.take(seat, &this.interest) {
+            Taken::Entry(key, value) => {
+                this.cursor = key;
+                Poll::Ready(Some(Ok((key, value))))
+            }
+            Taken::Lagged(lagged) => {
+                drop(state);
+                this.end();
+                Poll::Ready(Some(Err(lagged)))
+            }
+            Taken::Nothing => {
+                this.cursor = this.cursor.max(state.ring.head());
+                if state.is_closed {
+                    drop(state);
+                    this.end();
+                    return Poll::Ready(None);
+                }
+                let replaced = state.roster.seat(seat).wait(context);
+                drop(state);
+                drop(replaced);
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<K: Copy + Ord, T: Clone> FusedStream for Subscription<K, T> {
+    fn is_terminated(&self) -> bool {
+        matches!(self.place, Place::Ended)
+    }
+}
+
+/// Nothing in it is pinned, whatever `K` and `T` are.
+impl<K, T> Unpin for Subscription<K, T> {}
+
+impl<K, T> Drop for Subscription<K, T> {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl<K: fmt::Debug, T> fmt::Debug for Subscription<K, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Subscription")
+            .field("interest", &self.interest)
+            .field("cursor", &self.cursor)
+            .field("place", &self.place)
+            .finish()
+    }
+}

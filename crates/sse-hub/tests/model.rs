@@ -1,0 +1,240 @@
+//! The hub against one that keeps everything and looks through all of it.
+
+use std::num::NonZeroUsize;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use eventwire_sse_hub::{Hub, Interest, Lagged, Subscription, Topic};
+use futures_core::Stream;
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// What is done to a hub, one after the other.
+#[derive(Debug, Clone)]
+enum Step {
+    /// An entry whose key is so far above the last one.
+    Publish {
+        gap: u64,
+        topics: Vec<u8>,
+    },
+    /// One subscriber more, so far below or above the head.
+    Subscribe {
+        offset: i64,
+        interest: Option<Vec<u8>>,
+    },
+    /// The subscriber of this index, modulo their number, is polled so often.
+    Poll {
+        subscriber: usize,
+        times: usize,
+    },
+    Drop {
+        subscriber: usize,
+    },
+    Close,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let topics = || vec(0..5_u8, 0..4);
+    let step = prop_oneof![
+        8 => (1..3_u64, topics()).prop_map(|(gap, topics)| Step::Publish { gap, topics }),
+        2 => (-12..6_i64, proptest::option::of(topics()))
+            .prop_map(|(offset, interest)| Step::Subscribe { offset, interest }),
+        8 => (0..8_usize, 1..6_usize)
+            .prop_map(|(subscriber, times)| Step::Poll { subscriber, times }),
+        1 => (0..8_usize).prop_map(|subscriber| Step::Drop { subscriber }),
+    ];
+    let last = prop_oneof![Just(None), Just(Some(Step::Close))];
+    (
+        vec(step, 0..80),
+        last,
+        vec((0..8_usize).prop_map(poll_all), 0..8),
+    )
+        .prop_map(|(steps, last, polls)| steps.into_iter().chain(last).chain(polls).collect())
+}
+
+fn poll_all(subscriber: usize) -> Step {
+    Step::Poll {
+        subscriber,
+        times: 20,
+    }
+}
+
+/// A hub that keeps all, and numbers nothing.
+struct Model {
+    capacity: usize,
+    floor: u64,
+    entries: Vec<(u64, Vec<u8>)>,
+    is_closed: bool,
+}
+
+/// What a subscription of the model knows of itself.
+struct Reader {
+    began_after: u64,
+    /// The last matching entry it was shown, or where it began.
+    seen: u64,
+    interest: Option<Vec<u8>>,
+    began_below: bool,
+    has_ended: bool,
+}
+
+impl Model {
+    fn head(&self) -> u64 {
+        self.entries.last().map_or(self.floor, |entry| entry.0)
+    }
+
+    /// Keys up to here have left the ring.
+    fn ring_floor(&self) -> u64 {
+        let departed = self.entries.len().saturating_sub(self.capacity);
+        departed
+            .checked_sub(1)
+            .map_or(self.floor, |last| self.entries[last].0)
+    }
+
+    fn meets(interest: Option<&Vec<u8>>, topics: &[u8]) -> bool {
+        interest.is_none_or(|wanted| topics.iter().any(|topic| wanted.contains(topic)))
+    }
+
+    fn reader(&self, after: u64, interest: Option<Vec<u8>>) -> Reader {
+        let began_below = after < self.ring_floor();
+        Reader {
+            began_after: after,
+            seen: after,
+            interest,
+            began_below,
+            has_ended: false,
+        }
+    }
+
+    /// What the next poll of a subscription yields.
+    fn poll(&self, reader: &mut Reader) -> Poll<Option<Result<u64, Lost>>> {
+        if reader.has_ended {
+            return Poll::Ready(None);
+        }
+        let waiting = self.entries.iter().filter(|(key, topics)| {
+            *key > reader.seen && Self::meets(reader.interest.as_ref(), topics)
+        });
+        let floor = self.ring_floor();
+        let lost = waiting.clone().filter(|(key, _)| *key <= floor).count();
+        if reader.began_below {
+            reader.has_ended = true;
+            return Poll::Ready(Some(Err(Lost::AtMost(lost))));
+        }
+        if lost > 0 {
+            reader.has_ended = true;
+            return Poll::Ready(Some(Err(Lost::Exactly(lost))));
+        }
+        if let Some((key, _)) = waiting.clone().next() {
+            reader.seen = *key;
+            return Poll::Ready(Some(Ok(*key)));
+        }
+        reader.has_ended = self.is_closed;
+        if self.is_closed {
+            Poll::Ready(None)
+        } else {
+            Poll::Pending
+        }
+    }
+}
+
+/// How many matching entries were lost: what a hub may say.
+#[derive(Debug, Clone, Copy)]
+enum Lost {
+    Exactly(usize),
+    AtMost(usize),
+}
+
+impl Lost {
+    fn allows(self, lagged: Lagged) -> bool {
+        let missed = usize::try_from(lagged.missed).expect("a test publishes few");
+        match self {
+            Self::Exactly(count) => missed == count,
+            Self::AtMost(count) => missed <= count,
+        }
+    }
+}
+
+struct Pair {
+    reader: Reader,
+    subscription: Subscription<u64, u64>,
+}
+
+fn topic(name: u8) -> Topic {
+    Topic::of(&name)
+}
+
+fn check_poll(model: &Model, pair: &mut Pair) {
+    let mut context = Context::from_waker(Waker::noop());
+    let polled = pin!(&mut pair.subscription).poll_next(&mut context);
+    match (model.poll(&mut pair.reader), polled) {
+        (Poll::Ready(Some(Ok(key))), Poll::Ready(Some(Ok((shown, value))))) => {
+            assert_eq!((shown, value), (key, !key));
+            assert_eq!(pair.subscription.cursor(), key);
+        }
+        (Poll::Ready(Some(Err(lost))), Poll::Ready(Some(Err(lagged)))) => {
+            assert!(lost.allows(lagged), "{lost:?} {lagged:?}");
+        }
+        (Poll::Ready(None), Poll::Ready(None)) => {}
+        (Poll::Pending, Poll::Pending) => {
+            let looked = model.head().max(pair.reader.began_after);
+            assert_eq!(pair.subscription.cursor(), looked);
+        }
+        (expected, polled) => panic!("expected {expected:?}, got {polled:?}"),
+    }
+}
+
+fn check(capacity: usize, steps: Vec<Step>) {
+    const FLOOR: u64 = 50;
+    let hub = Hub::new(NonZeroUsize::new(capacity).expect("not zero"), FLOOR);
+    let mut model = Model {
+        capacity,
+        floor: FLOOR,
+        entries: Vec::new(),
+        is_closed: false,
+    };
+    let mut pairs: Vec<Pair> = Vec::new();
+    for step in steps {
+        match step {
+            Step::Publish { gap, topics } => {
+                let key = model.head() + gap;
+                let hashed: Vec<_> = topics.iter().copied().map(topic).collect();
+                hub.publish(key, &hashed, !key);
+                model.entries.push((key, topics));
+            }
+            Step::Subscribe { offset, interest } => {
+                let after = model.head().saturating_add_signed(offset);
+                let hashed = match &interest {
+                    None => Interest::All,
+                    Some(topics) => Interest::any(topics.iter().copied().map(topic)),
+                };
+                let subscription = hub.subscribe(after, hashed);
+                pairs.push(Pair {
+                    reader: model.reader(after, interest),
+                    subscription,
+                });
+            }
+            Step::Poll { subscriber, times } if !pairs.is_empty() => {
+                let index = subscriber % pairs.len();
+                for _ in 0..times {
+                    check_poll(&model, &mut pairs[index]);
+                }
+            }
+            Step::Drop { subscriber } if !pairs.is_empty() => {
+                pairs.remove(subscriber % pairs.len());
+            }
+            Step::Poll { .. } | Step::Drop { .. } => {}
+            Step::Close => {
+                hub.close();
+                model.is_closed = true;
+            }
+        }
+        let follow = |pair: &&Pair| !pair.reader.has_ended && !pair.reader.began_below;
+        assert_eq!(hub.subscribers(), pairs.iter().filter(follow).count());
+    }
+}
+
+proptest! {
+    #[test]
+    fn shows_what_the_model_shows(capacity in 1..9_usize, steps in steps()) {
+        check(capacity, steps);
+    }
+}
