@@ -1,0 +1,201 @@
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+
+use eventwire_store::EventStore;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use thiserror::Error;
+
+use crate::codec;
+use crate::decider::Decider;
+use crate::dispatcher::{CommandHandler, Dispatcher, Shared, dispatch_to};
+use crate::query::{self, QueryError, QueryHandler};
+
+/// How often a command is decided again after a lost race, unless told otherwise.
+pub const DEFAULT_CONFLICT_RETRIES: u32 = 8;
+
+/// A [`Dispatcher`] to be.
+///
+/// Mistakes in the names are found here, not by the first caller: the first one is kept
+/// and told by [`build`](Self::build) or [`try_build`](Self::try_build).
+#[must_use = "a builder does nothing until it is built"]
+pub struct DispatcherBuilder {
+    store: Arc<dyn EventStore>,
+    conflict_retries: u32,
+    commands: HashMap<String, CommandHandler>,
+    queries: HashMap<String, QueryHandler>,
+    mistake: Option<RegistrationError>,
+}
+
+/// A name under which nothing can be registered.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum RegistrationError {
+    /// Two commands, or two queries, with one name.
+    #[error("{kind} {name:?} is registered twice; give one of them another name")]
+    Twice {
+        /// `command` or `query`.
+        kind: &'static str,
+        /// The name.
+        name: String,
+    },
+    /// A command name that its command type has no variant for.
+    #[error("{name:?} is no variant of {target}; its variants are {}", variants.join(", "))]
+    NoVariant {
+        /// The name.
+        name: String,
+        /// The command type's Rust name.
+        target: &'static str,
+        /// The names it has.
+        variants: &'static [&'static str],
+    },
+    /// A command type that is not an enum in serde's default form, so that names cannot
+    /// stand for its variants.
+    #[error("{target} is not an externally tagged serde enum; remove `tag` and `untagged`")]
+    NotAnEnum {
+        /// The command type's Rust name.
+        target: &'static str,
+    },
+}
+
+impl DispatcherBuilder {
+    pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
+        Self {
+            store,
+            conflict_retries: DEFAULT_CONFLICT_RETRIES,
+            commands: HashMap::new(),
+            queries: HashMap::new(),
+            mistake: None,
+        }
+    }
+
+    /// Lets one command of a decider be called by its name. The others cannot be.
+    pub fn command<D: Decider>(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        let registered = check_variant::<D::Command>(&name)
+            .and_then(|()| insert("command", &mut self.commands, name, dispatch_to::<D>));
+        self.note(registered)
+    }
+
+    /// Lets all commands of a decider be called by their names.
+    pub fn commands<D: Decider>(self) -> Self {
+        match variants_of::<D::Command>() {
+            Ok(names) => names
+                .iter()
+                .fold(self, |builder, &name| builder.command::<D>(name)),
+            Err(mistake) => self.note(Err(mistake)),
+        }
+    }
+
+    /// Lets a query be called by its name. What it takes and gives is JSON to the caller.
+    pub fn query<I, O, E, F, Fut>(mut self, name: impl Into<String>, handler: F) -> Self
+    where
+        I: DeserializeOwned,
+        O: Serialize,
+        E: Into<QueryError>,
+        F: Fn(I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, E>> + Send + 'static,
+    {
+        let registered = insert(
+            "query",
+            &mut self.queries,
+            name.into(),
+            query::erase(handler),
+        );
+        self.note(registered)
+    }
+
+    /// How often a command that lost a race is decided again, on a state folded from
+    /// scratch, before the answer is
+    /// [`CommandError::Conflict`](crate::CommandError::Conflict). 8 by default.
+    pub fn conflict_retries(mut self, retries: u32) -> Self {
+        self.conflict_retries = retries;
+        self
+    }
+
+    /// The dispatcher.
+    ///
+    /// # Panics
+    /// With the first [`RegistrationError`]: the names in the program are wrong, and no
+    /// caller could mend that. [`try_build`](Self::try_build) returns it instead.
+    #[must_use]
+    pub fn build(self) -> Dispatcher {
+        match self.try_build() {
+            Ok(dispatcher) => dispatcher,
+            Err(mistake) => panic!("{mistake}"),
+        }
+    }
+
+    /// The dispatcher.
+    ///
+    /// # Errors
+    /// The first mistake made in registering.
+    pub fn try_build(self) -> Result<Dispatcher, RegistrationError> {
+        match self.mistake {
+            Some(mistake) => Err(mistake),
+            None => Ok(Dispatcher::new(Shared {
+                store: self.store,
+                conflict_retries: self.conflict_retries,
+                commands: self.commands,
+                queries: self.queries,
+            })),
+        }
+    }
+
+    fn note(mut self, registered: Result<(), RegistrationError>) -> Self {
+        if let Err(mistake) = registered {
+            self.mistake.get_or_insert(mistake);
+        }
+        self
+    }
+}
+
+fn insert<H>(
+    kind: &'static str,
+    handlers: &mut HashMap<String, H>,
+    name: String,
+    handler: H,
+) -> Result<(), RegistrationError> {
+    match handlers.entry(name) {
+        Entry::Vacant(free) => {
+            free.insert(handler);
+            Ok(())
+        }
+        Entry::Occupied(taken) => Err(RegistrationError::Twice {
+            kind,
+            name: taken.key().clone(),
+        }),
+    }
+}
+
+fn check_variant<C: DeserializeOwned>(name: &str) -> Result<(), RegistrationError> {
+    let variants = variants_of::<C>()?;
+    if variants.contains(&name) {
+        return Ok(());
+    }
+    Err(RegistrationError::NoVariant {
+        name: name.to_owned(),
+        target: std::any::type_name::<C>(),
+        variants,
+    })
+}
+
+fn variants_of<C: DeserializeOwned>() -> Result<&'static [&'static str], RegistrationError> {
+    codec::variants::<C>().ok_or(RegistrationError::NotAnEnum {
+        target: std::any::type_name::<C>(),
+    })
+}
+
+impl fmt::Debug for DispatcherBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DispatcherBuilder")
+            .field("commands", &self.commands.keys())
+            .field("queries", &self.queries.keys())
+            .field("conflict_retries", &self.conflict_retries)
+            .field("mistake", &self.mistake)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,185 @@
+use std::error::Error;
+use std::time::Duration;
+
+use eventwire_store::{
+    Actual, AppendError, Cause, Expect, IdempotencyKey, InvalidAppend, NameError, ReadError,
+    Version,
+};
+use thiserror::Error;
+
+use crate::codec::CodecError;
+
+/// Why a command was not answered with a [`Receipt`](crate::Receipt), by what the caller
+/// does next. Nothing was written, except where it is [`Indeterminate`](Self::Indeterminate).
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum CommandError {
+    /// No command has this name: use another.
+    #[error("no command is named {name:?}")]
+    Unknown {
+        /// The name asked for.
+        name: String,
+    },
+    /// The body is not the command's JSON: mend it.
+    #[error("malformed command: {detail}")]
+    Malformed {
+        /// What is wrong, and at which line and column.
+        detail: String,
+    },
+    /// The JSON is well formed, but what it says can never be carried out: mend it.
+    #[error("invalid command: {0}")]
+    Invalid(InvalidCommand),
+    /// Past a limit of the store: send less.
+    #[error("{what} is {size}, over the limit of {limit}; send less")]
+    TooLarge {
+        /// What was counted.
+        what: &'static str,
+        /// How much it was.
+        size: usize,
+        /// How much it may be.
+        limit: usize,
+    },
+    /// The key stands for another request: choose a new one.
+    #[error("idempotency key {0:?} was used for another request; choose a new key")]
+    KeyReused(IdempotencyKey),
+    /// The domain says no. See [`refusal`](Self::refusal).
+    #[error("refused: {0}")]
+    Refused(Box<dyn Error + Send + Sync>),
+    /// The stream is not what the caller expects: read it and think again.
+    #[error("precondition failed: {0}")]
+    Precondition(Unmet),
+    /// Others kept writing within the boundary: try again later.
+    #[error("gave up: {0}")]
+    Conflict(Contention),
+    /// The store cannot take it now: repeat it as it is.
+    #[error("store is busy: {reason}; nothing was written, try again")]
+    Busy {
+        /// What is short.
+        reason: &'static str,
+        /// When to try, if the store knows.
+        retry_after: Option<Duration>,
+    },
+    /// The events may or may not be there for good: repeat the request with the same key,
+    /// and without a key read before deciding.
+    #[error("the command may or may not have happened; repeat it only with its key")]
+    Indeterminate {
+        /// The key the command had.
+        key: Option<IdempotencyKey>,
+        /// What went wrong.
+        #[source]
+        cause: Cause,
+    },
+    /// Decider and history do not fit together. For the developer.
+    #[error(transparent)]
+    Codec(#[from] CodecError),
+    /// The store cannot be read or written. For the operator.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl CommandError {
+    /// The refusal in the domain's own type, where it is one of that type.
+    #[must_use]
+    pub fn refusal<R: Error + 'static>(&self) -> Option<&R> {
+        match self {
+            Self::Refused(refusal) => refusal.downcast_ref(),
+            _ => None,
+        }
+    }
+
+    /// What a store's error means for a command that was decided `attempts` times.
+    pub(crate) fn from_append(error: AppendError, attempts: u32) -> Self {
+        match error {
+            AppendError::Conflict(conflict) => Self::Conflict(Contention {
+                attempts,
+                actual: conflict.actual,
+            }),
+            AppendError::Busy {
+                reason,
+                retry_after,
+            } => Self::Busy {
+                reason,
+                retry_after,
+            },
+            AppendError::Indeterminate { key, cause } => Self::Indeterminate { key, cause },
+            AppendError::TooLarge { what, size, limit } => Self::TooLarge { what, size, limit },
+            AppendError::Invalid(InvalidAppend::KeyReused(key)) => Self::KeyReused(key),
+            other => Self::Store(other.into()),
+        }
+    }
+}
+
+impl From<ReadError> for CommandError {
+    fn from(error: ReadError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What a well-formed command says that can never be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[non_exhaustive]
+pub enum InvalidCommand {
+    /// A value in it cannot be part of the name or the tag it is used for.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// It was sent with an expectation, but is about no single stream.
+    #[error("it is about no single stream, so none can be expected; leave the expectation out")]
+    NothingToExpect,
+}
+
+/// An expectation about a stream that does not hold.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the stream {}, expected {}", is_at(*.actual), expectation(*.expected))]
+#[non_exhaustive]
+pub struct Unmet {
+    /// What the caller expects of the stream.
+    pub expected: Expect,
+    /// Its last version; none where nothing was ever appended.
+    pub actual: Option<Version>,
+}
+
+/// A race lost again and again.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("lost the race to other writers {attempts} times, the last time because {}", lost(*.actual))]
+#[non_exhaustive]
+pub struct Contention {
+    /// How often the command was decided.
+    pub attempts: u32,
+    /// What was found the last time.
+    pub actual: Actual,
+}
+
+/// Why the store under a command failed it.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The history could not be read.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The events were not written.
+    #[error(transparent)]
+    Append(#[from] AppendError),
+}
+
+fn is_at(version: Option<Version>) -> String {
+    match version {
+        Some(version) => format!("is at version {version}"),
+        None => "does not exist".to_owned(),
+    }
+}
+
+fn expectation(expected: Expect) -> String {
+    match expected {
+        Expect::Any => "anything".to_owned(),
+        Expect::NoStream => "that it does not exist".to_owned(),
+        Expect::Exists => "that it exists".to_owned(),
+        Expect::Exact(version) => format!("version {version}"),
+    }
+}
+
+fn lost(actual: Actual) -> String {
+    match actual {
+        Actual::Match(_) => actual.to_string(),
+        _ => format!("{actual} now"),
+    }
+}

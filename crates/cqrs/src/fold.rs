@@ -1,0 +1,77 @@
+use eventwire_store::{
+    Actual, EventStore, Item, Position, ReadOptions, RecordedEvent, Start, Version,
+};
+
+use crate::boundary::Boundary;
+use crate::codec::{self, CodecError};
+use crate::decider::{Decider, UnknownEvents};
+use crate::error::CommandError;
+
+/// The state a boundary's history makes, and how far that history was read.
+pub(crate) struct Folded<D> {
+    pub(crate) state: D,
+    /// Of the boundary's stream; none where it has no event, or the boundary no stream.
+    pub(crate) version: Option<Version>,
+    pub(crate) looked_to: Position,
+}
+
+impl<D: Decider> Folded<D> {
+    /// Folds from scratch.
+    ///
+    /// Readers may trail the writer that answers conflicts. So after a conflict the history
+    /// is followed until it shows what the conflict was with: deciding again without it
+    /// would only lose again.
+    pub(crate) async fn read(
+        store: &dyn EventStore,
+        boundary: &Boundary,
+        lost_to: Option<Actual>,
+    ) -> Result<Self, CommandError> {
+        let mut folded = Self {
+            state: D::default(),
+            version: None,
+            looked_to: Position::ORIGIN,
+        };
+        let mut items = match lost_to {
+            None => store.read(boundary.reads(), ReadOptions::all()),
+            Some(_) => store.subscribe(boundary.reads(), Start::BEGINNING),
+        };
+        while let Some(item) = items.next().await {
+            match item? {
+                Item::Event(event) => folded.take_in(&event, boundary)?,
+                Item::CaughtUp(position) => {
+                    folded.looked_to = position;
+                    if lost_to.is_none_or(|actual| folded.shows(actual)) {
+                        break;
+                    }
+                }
+                Item::Progress(position) => folded.looked_to = position,
+                _ => {}
+            }
+        }
+        Ok(folded)
+    }
+
+    fn take_in(&mut self, event: &RecordedEvent, boundary: &Boundary) -> Result<(), CodecError> {
+        self.looked_to = event.position;
+        if let Some(place) = &event.stream
+            && Some(&place.name) == boundary.writes_to()
+        {
+            self.version = Some(place.version);
+        }
+        match codec::decode(event) {
+            Ok(event) => self.state.evolve(&event),
+            Err(CodecError::UnknownType { .. }) if D::UNKNOWN_EVENTS == UnknownEvents::Ignore => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Whether the history read so far has what a conflict was with.
+    fn shows(&self, actual: Actual) -> bool {
+        match actual {
+            Actual::Version(version) => self.version >= version,
+            Actual::Match(position) => self.looked_to >= position,
+            _ => true,
+        }
+    }
+}
