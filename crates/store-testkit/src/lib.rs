@@ -1,1 +1,15 @@
 #![doc = include_str!("../README.md")]
+
+mod conformance;
+mod harness;
+mod life;
+pub mod promises;
+mod sample;
+mod subject;
+mod threads;
+mod watchdog;
+
+pub use conformance::{PROMISES, Promise, run, run_reopening};
+pub use harness::{Fresh, Harness, Reopen};
+pub use life::Life;
+pub use subject::{Follower, Subject};

@@ -72,26 +72,35 @@ impl History {
         })
     }
 
-    /// What matches within the next stretch of the log.
-    pub(super) fn scan(&self, query: &Query, direction: Direction, limit: usize) -> Batch {
+    /// What matches within the next stretch of the log, of what readers are `shown`: an
+    /// event above it would be seen before the head says that it is there.
+    pub(super) fn scan(
+        &self,
+        query: &Query,
+        direction: Direction,
+        limit: usize,
+        shown: Position,
+    ) -> Batch {
         match direction {
-            Direction::Forward { after } => self.scan_forward(query, index_above(after), limit),
+            Direction::Forward { after } => {
+                self.scan_forward(query, index_above(after), limit, shown)
+            }
             Direction::Backward { before } => {
-                let end = before.map_or(self.events.len(), |before| {
-                    index_above(before).saturating_sub(1)
-                });
-                self.scan_backward(query, end.min(self.events.len()), limit)
+                let end = before.map_or(usize::MAX, |before| index_above(before).saturating_sub(1));
+                self.scan_backward(query, end.min(index_above(shown)), limit)
             }
         }
     }
 
-    fn scan_forward(&self, query: &Query, mut next: usize, limit: usize) -> Batch {
+    fn scan_forward(&self, query: &Query, mut next: usize, limit: usize, shown: Position) -> Batch {
+        let end = index_above(shown);
         let mut events = Vec::new();
         for _ in 0..SCAN_LOOKS {
-            let Some(candidate) = self.first_candidate(query, next) else {
+            let candidate = self.first_candidate(query, next);
+            let Some(candidate) = candidate.filter(|&candidate| candidate < end) else {
                 return Batch {
                     events,
-                    looked_to: self.head(),
+                    looked_to: shown,
                     is_end: true,
                 };
             };
@@ -108,7 +117,7 @@ impl History {
         Batch {
             events,
             looked_to,
-            is_end: next >= self.events.len(),
+            is_end: next >= end,
         }
     }
 

@@ -88,7 +88,8 @@ impl Log for Shared {
         direction: Direction,
         limit: usize,
     ) -> StoreFuture<Result<Batch, ReadError>> {
-        StoreFuture::ready(Ok(self.lock().scan(&query, direction, limit)))
+        let shown = self.watermark.position();
+        StoreFuture::ready(Ok(self.lock().scan(&query, direction, limit, shown)))
     }
 
     fn watermark(&self) -> &Watermark {

@@ -1,0 +1,248 @@
+use crate::harness::{Harness, Reopen};
+use crate::life::Life;
+use crate::subject::Subject;
+use crate::watchdog::watched;
+
+/// One promise of the contract, and the test that holds a store to it.
+#[derive(Debug, Clone, Copy)]
+pub struct Promise {
+    /// The chapter of the contract, which is a module of [`promises`](crate::promises).
+    pub group: &'static str,
+    /// The promise as a sentence, which is a function of that module.
+    pub name: &'static str,
+    /// Panics where the store breaks it.
+    pub test: fn(&Subject),
+}
+
+/// Holds a fresh store to one promise.
+///
+/// # Panics
+/// Where the store breaks the promise, or takes longer than [`Harness::PATIENCE`].
+pub fn run<H: Harness>(make: fn() -> H, test: fn(&Subject)) {
+    watched(H::PATIENCE, move || test(&Subject::open(make)));
+}
+
+/// Holds a fresh store that can be reopened to one promise about what it keeps.
+///
+/// # Panics
+/// Where the store breaks the promise, or takes longer than [`Harness::PATIENCE`].
+pub fn run_reopening<H: Reopen>(make: fn() -> H, test: fn(Life<H>)) {
+    watched(H::PATIENCE, move || test(Life::begin(make)));
+}
+
+/// Every promise that binds every store, in the order of the contract.
+pub const PROMISES: &[Promise] = crate::each_promise!(list_promises);
+
+/// Declares a `#[test]` for each promise of the store contract, in a module for each chapter.
+///
+/// Three forms, by what it takes to open the store:
+///
+/// ```
+/// # use eventwire_store::MemoryStore;
+/// // An expression that makes a fresh store.
+/// eventwire_store_testkit::conformance!(MemoryStore::new());
+/// # fn main() {}
+/// ```
+///
+/// * `conformance!(harness: expr)`: an expression that makes a [`Harness`], for a store that
+///   is opened asynchronously or needs something that lives as long as it.
+/// * `conformance!(reopening: expr)`: an expression that makes a [`Reopen`] harness. Adds the
+///   chapter [`durability`](crate::promises::durability).
+///
+/// The expression is evaluated for each test. Two stores of one crate are tested in two
+/// modules, or in two files under `tests/`.
+#[macro_export]
+macro_rules! conformance {
+    (harness: $harness:expr) => {
+        fn harness() -> impl $crate::Harness {
+            $harness
+        }
+        $crate::each_promise!(declare_tests run);
+    };
+    (reopening: $harness:expr) => {
+        fn harness() -> impl $crate::Reopen {
+            $harness
+        }
+        $crate::each_promise!(declare_tests run);
+        $crate::each_lasting_promise!(declare_tests run_reopening);
+    };
+    ($store:expr) => {
+        $crate::conformance!(harness: $crate::Fresh::new(|| $store));
+    };
+}
+
+/// Hands the table of promises to another macro of this crate.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_promise {
+    ($then:ident $($with:ident)?) => {
+        $crate::$then! { $($with)?;
+            // table: of every store
+            versions {
+                the_first_event_of_a_stream_has_version_1
+                each_append_goes_on_where_the_stream_was
+                one_append_gives_its_events_rising_versions
+                each_stream_counts_by_itself
+                streams_whose_names_begin_alike_are_apart
+                the_answer_names_each_stream_written_to
+                an_event_without_a_stream_has_no_version
+                a_refused_append_uses_up_no_version
+                writers_at_once_leave_no_version_out
+                writers_at_once_are_each_told_their_own_version
+            }
+            guards {
+                expecting_anything_is_met_by_every_stream
+                expecting_no_stream_is_met_until_the_first_event
+                expecting_a_stream_is_met_from_the_first_event_on
+                expecting_a_version_is_met_by_that_version_alone
+                expecting_a_version_is_not_met_by_a_missing_stream
+                a_conflict_says_which_guard_does_not_hold
+                every_guard_must_hold
+                two_guards_on_one_stream_are_both_conditions
+                a_stream_that_is_only_read_can_be_guarded
+                an_appends_own_events_do_not_count
+                an_append_without_guards_always_goes_in
+                a_conflict_is_about_now_and_not_for_ever
+                of_writers_who_expect_the_same_version_one_wins
+                guards_on_streams_only_read_prevent_write_skew
+                deciding_again_at_the_actual_version_gets_through
+            }
+            boundaries {
+                a_store_without_query_guards_says_so
+                nothing_matches_in_an_empty_log
+                a_match_above_the_place_is_a_conflict
+                what_was_read_does_not_count
+                an_append_counts_above_its_own_before
+                only_what_matches_counts
+                a_conflict_names_an_event_that_matches
+                each_guard_has_its_own_place
+                stream_and_query_guards_hold_together
+                its_own_events_do_not_count
+                where_a_read_caught_up_is_a_sound_place
+                a_guard_on_everything_notices_any_append
+                nothing_lies_above_the_greatest_place
+                a_match_below_much_else_is_found
+                of_writers_who_claim_one_name_one_wins
+                two_decisions_that_read_what_the_other_writes_cannot_both_stand
+                a_rule_across_streams_survives_many_writers
+                a_guard_on_a_stream_by_query_agrees_with_its_version
+            }
+            atomicity {
+                events_lie_in_the_order_in_which_they_were_given
+                one_append_can_write_to_several_streams_and_to_none
+                a_conflict_leaves_every_stream_as_it_was
+                the_events_of_one_append_lie_next_to_each_other
+                a_read_never_ends_within_an_append
+                a_backward_read_never_begins_within_an_append
+                a_subscription_catches_up_with_whole_appends
+                an_append_to_two_streams_moves_both_at_once
+                a_large_append_is_one
+                conflicts_among_many_writers_leave_nothing_behind
+            }
+            idempotency {
+                the_same_append_with_the_same_key_is_written_once
+                the_later_answers_are_the_first_marked_duplicate
+                a_duplicate_moves_no_head
+                the_same_key_with_other_events_is_refused
+                without_a_key_the_same_append_is_written_again
+                another_key_is_another_append
+                a_duplicate_is_known_before_its_guards_are_looked_at
+                other_guards_make_no_other_request
+                a_reused_key_is_told_before_a_conflict
+                a_refused_append_leaves_its_key_free
+                a_fingerprint_of_the_callers_own_decides
+                a_uuid_the_store_chose_is_chosen_once
+                an_unknown_key_recalls_nothing
+                a_known_key_recalls_its_answer
+                writers_at_once_are_given_one_answer
+                of_writers_who_share_a_key_by_mistake_one_wins
+                a_key_is_remembered_behind_many_others
+                any_text_is_a_key_of_its_own
+            }
+            order {
+                an_empty_log_has_its_head_at_the_origin
+                the_head_is_the_place_of_the_last_event
+                a_refused_append_does_not_move_the_head
+                positions_rise_from_append_to_append
+                an_answer_has_one_rising_position_for_each_event
+                an_answers_positions_are_those_of_its_events
+                before_lies_between_the_append_and_what_came_earlier
+                no_event_lies_at_either_end
+                positions_survive_their_text
+                every_event_has_a_place_of_its_own
+                what_begins_later_lies_above
+                the_head_never_moves_back
+                the_head_is_never_below_what_a_reader_was_shown
+                nothing_appears_below_a_place_a_read_has_shown
+                every_subscription_is_shown_the_same_order
+                nothing_appears_at_or_below_a_mark
+                all_ways_of_reading_agree_on_the_order
+            }
+            // end of table
+        }
+    };
+}
+
+/// Hands the table of promises that bind stores which can be reopened to another macro.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! each_lasting_promise {
+    ($then:ident $($with:ident)?) => {
+        $crate::$then! { $($with)?;
+            // table: of a store that keeps
+            durability {
+                every_acknowledged_event_is_there_again
+                an_empty_log_opens_empty
+                the_epoch_is_kept
+                the_head_is_where_it_was
+                new_events_lie_above_the_old
+                versions_go_on_where_they_were
+                guards_look_at_what_was_there_before
+                keys_are_remembered
+                a_key_used_before_is_refused_to_another_request
+                recall_answers_as_it_did
+                a_key_of_a_refused_append_is_free
+                every_query_finds_what_it_found
+                a_subscription_goes_on_from_where_it_was
+                a_mark_still_holds
+                what_was_refused_is_not_there
+                what_was_only_written_outlives_the_store
+                what_is_large_is_there_again
+                a_log_has_many_lives
+                what_many_writers_were_told_is_there
+            }
+            // end of table
+        }
+    };
+}
+
+/// Makes tests of the table; `harness` is beside them.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! declare_tests {
+    ($run:ident; $($group:ident { $($name:ident)* })*) => {$(
+        mod $group {
+            $(
+                #[test]
+                fn $name() {
+                    $crate::$run(super::harness, $crate::promises::$group::$name);
+                }
+            )*
+        }
+    )*};
+}
+
+/// Makes a list of the table.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! list_promises {
+    (; $($group:ident { $($name:ident)* })*) => {
+        &[$($(
+            $crate::conformance::Promise {
+                group: stringify!($group),
+                name: stringify!($name),
+                test: $crate::promises::$group::$name,
+            },
+        )*)*]
+    };
+}
