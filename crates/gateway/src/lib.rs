@@ -1,1 +1,21 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod append;
+mod body;
+mod command;
+mod event_json;
+mod events;
+mod failure;
+mod gateway;
+mod page;
+mod precondition;
+mod problem;
+mod query;
+mod receipt;
+mod request;
+mod route;
+
+pub use body::GatewayBody;
+pub use gateway::{Gateway, GatewayBuilder, GatewayFuture};
+pub use problem::PROBLEM_TYPE;

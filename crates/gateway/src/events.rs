@@ -1,0 +1,223 @@
+use std::time::Duration;
+
+use eventwire_feed::{Feed, Follow, From};
+use eventwire_sse_body::{LastEventId, SseResponse};
+use eventwire_store::{Category, Cursor, EventType, NameError, Query, StreamName, Tag};
+use http::header::ACCEPT;
+use http::request::Parts;
+use http::{HeaderMap, Response};
+
+use crate::body::GatewayBody;
+use crate::page;
+use crate::problem::{Kind, Problem};
+use crate::request::cursor;
+
+/// What a reader asks for: which events, from where, and in which form.
+#[derive(Debug)]
+pub(crate) struct EventsRequest {
+    pub(crate) query: Query,
+    /// None where the request does not say.
+    pub(crate) from: Option<From>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) is_backward: bool,
+    pub(crate) wait: Option<Duration>,
+    is_signalling: bool,
+    form: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    Stream,
+    Page,
+}
+
+/// How an open stream behaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StreamOptions {
+    pub(crate) heartbeat: Duration,
+    pub(crate) retry: Option<Duration>,
+}
+
+/// `GET /events` and `GET /streams/{stream}`.
+pub(crate) async fn read(
+    feed: &Feed,
+    options: StreamOptions,
+    stream: Option<&str>,
+    parts: &Parts,
+) -> Result<Response<GatewayBody>, Problem> {
+    let request = EventsRequest::parse(stream, parts)?;
+    match request.form {
+        Form::Page => page::read(&**feed.store(), request).await,
+        Form::Stream => Ok(open(feed, options, request)),
+    }
+}
+
+fn open(feed: &Feed, options: StreamOptions, request: EventsRequest) -> Response<GatewayBody> {
+    let mut follow = Follow::new(request.query).from(request.from.unwrap_or(From::End));
+    if let Some(delay) = options.retry {
+        follow = follow.retry(delay);
+    }
+    if request.is_signalling {
+        follow = follow.signals();
+    }
+    SseResponse::new(feed.follow(follow))
+        .heartbeat(options.heartbeat)
+        .into_response()
+        .map(GatewayBody::events)
+}
+
+impl EventsRequest {
+    fn parse(stream: Option<&str>, parts: &Parts) -> Result<Self, Problem> {
+        let mut filter = Filter::default();
+        if let Some(stream) = stream {
+            filter
+                .streams
+                .push(name("stream", StreamName::new(stream))?);
+        }
+        let mut request = Self {
+            query: Query::all(),
+            from: None,
+            limit: None,
+            is_backward: false,
+            wait: wait(&parts.headers),
+            is_signalling: false,
+            form: form(&parts.headers)?,
+        };
+        let (mut after, mut start) = (None, None);
+        for (key, value) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes())
+        {
+            match &*key {
+                "after" => after = Some(From::Cursor(cursor("after", &value)?)),
+                "from" => start = Some(start_of(&value)?),
+                "limit" => request.limit = Some(number(&value)?),
+                "direction" => request.is_backward = is_backward(&value)?,
+                "signals" => request.is_signalling = value == "1",
+                other => filter.take(other, &value)?,
+            }
+        }
+        request.query = filter.into_query()?;
+        request.from = last_event_id(parts)?.map(From::Cursor).or(after).or(start);
+        Ok(request)
+    }
+}
+
+/// The filters of a request: any of the streams or the category, any of the types, all of
+/// the tags.
+#[derive(Debug, Default)]
+struct Filter {
+    streams: Vec<StreamName>,
+    category: Option<Category>,
+    types: Vec<EventType>,
+    tags: Vec<Tag>,
+}
+
+impl Filter {
+    /// Parameters that are nobody's are left alone: clients add their own.
+    fn take(&mut self, key: &str, value: &str) -> Result<(), Problem> {
+        match key {
+            "stream" => self.streams.push(name("stream", StreamName::new(value))?),
+            "category" => self.category = Some(name("category", Category::new(value))?),
+            "type" => self.types.push(name("type", EventType::new(value))?),
+            "tag" => self.tags.push(name("tag", Tag::new(value))?),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn into_query(self) -> Result<Query, Problem> {
+        let scope = match (self.category, self.streams) {
+            (None, streams) if streams.is_empty() => Query::all(),
+            (None, streams) => Query::streams(streams),
+            (Some(category), streams) if streams.is_empty() => Query::category(category),
+            (Some(_), _) => {
+                return Err(Problem::malformed(
+                    "category",
+                    "give streams or a category, not both",
+                ));
+            }
+        };
+        Ok(scope.of_types(self.types).with_tags(self.tags))
+    }
+}
+
+fn name<T>(field: &'static str, name: Result<T, NameError>) -> Result<T, Problem> {
+    name.map_err(|error| Problem::malformed(field, error.to_string()))
+}
+
+fn number(text: &str) -> Result<usize, Problem> {
+    text.parse()
+        .map_err(|_| Problem::malformed("limit", format!("`{text}` is not a number of events")))
+}
+
+fn start_of(text: &str) -> Result<From, Problem> {
+    match text {
+        "start" => Ok(From::Beginning),
+        "end" => Ok(From::End),
+        other => Err(Problem::malformed(
+            "from",
+            format!("`{other}` is neither `start` nor `end`"),
+        )),
+    }
+}
+
+fn is_backward(text: &str) -> Result<bool, Problem> {
+    match text {
+        "backward" => Ok(true),
+        "forward" => Ok(false),
+        other => Err(Problem::malformed(
+            "direction",
+            format!("`{other}` is neither `forward` nor `backward`"),
+        )),
+    }
+}
+
+fn last_event_id(parts: &Parts) -> Result<Option<Cursor>, Problem> {
+    let id = LastEventId::from_request(&parts.headers, parts.uri.query())
+        .map_err(|error| Problem::malformed("Last-Event-ID", error.to_string()))?;
+    id.map(|id| cursor("Last-Event-ID", id.as_str()))
+        .transpose()
+}
+
+/// A stream, unless only JSON is asked for.
+fn form(headers: &HeaderMap) -> Result<Form, Problem> {
+    let mut accepted = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .peekable();
+    if accepted.peek().is_none() {
+        return Ok(Form::Stream);
+    }
+    let mut takes_page = false;
+    for range in accepted.flat_map(|value| value.split(',')) {
+        match range.split(';').next().unwrap_or_default().trim() {
+            "text/event-stream" => return Ok(Form::Stream),
+            "application/json" | "application/*" => takes_page = true,
+            "*/*" | "text/*" if !takes_page => return Ok(Form::Stream),
+            _ => {}
+        }
+    }
+    if takes_page {
+        Ok(Form::Page)
+    } else {
+        Err(Problem::new(
+            Kind::NotAcceptable,
+            "there is text/event-stream and application/json",
+        )
+        .field("Accept"))
+    }
+}
+
+/// `Prefer: wait=20` (RFC 7240, section 4.3).
+fn wait(headers: &HeaderMap) -> Option<Duration> {
+    let preferences = headers
+        .get_all("prefer")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut waits = preferences
+        .flat_map(|value| value.split([',', ';']))
+        .filter_map(|preference| preference.trim().strip_prefix("wait="));
+    waits
+        .find_map(|seconds| seconds.trim().parse().ok())
+        .map(Duration::from_secs)
+}

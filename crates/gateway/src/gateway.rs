@@ -1,0 +1,282 @@
+use std::convert::Infallible;
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::{Duration, SystemTime};
+
+use eventwire_cqrs::Dispatcher;
+use eventwire_feed::Feed;
+use eventwire_store::backend::assign_uuid;
+use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body::Body;
+use tower_service::Service;
+
+use crate::body::GatewayBody;
+use crate::events::{self, StreamOptions};
+use crate::problem::Problem;
+use crate::request::read_all;
+use crate::route::{Resource, Route};
+use crate::{append, command, query};
+
+/// Every answer names the request it belongs to, as the log does.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The HTTP profile as a service that hyper, axum or any `tower` server can mount.
+///
+/// A clone is the same gateway. Every route is stateless: any instance over the same store
+/// answers any request.
+#[derive(Clone)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    feed: Feed,
+    dispatcher: Option<Dispatcher>,
+    has_raw_log: bool,
+    prefix: String,
+    max_body: usize,
+    stream: StreamOptions,
+    is_closing: AtomicBool,
+}
+
+/// Makes a [`Gateway`]. What is not asked for is not served.
+pub struct GatewayBuilder {
+    shared: Shared,
+}
+
+impl Gateway {
+    /// Serves the events of a feed; add what else it should serve.
+    pub fn builder(feed: Feed) -> GatewayBuilder {
+        GatewayBuilder {
+            shared: Shared {
+                feed,
+                dispatcher: None,
+                has_raw_log: false,
+                prefix: String::new(),
+                max_body: 1 << 20,
+                stream: StreamOptions {
+                    heartbeat: Duration::from_secs(15),
+                    retry: Some(Duration::from_secs(1)),
+                },
+                is_closing: AtomicBool::new(false),
+            },
+        }
+    }
+
+    /// Answers new requests with `503`, and ends every open stream after what was
+    /// acknowledged before the call.
+    ///
+    /// # Cancel safety
+    /// Dropped half-way, streams may still be open; call it again.
+    pub async fn close(&self) {
+        self.shared.is_closing.store(true, Ordering::Release);
+        self.shared.feed.close().await;
+    }
+}
+
+impl GatewayBuilder {
+    /// Serves `/commands/{name}` and `/queries/{name}`.
+    #[must_use]
+    pub fn dispatcher(mut self, dispatcher: Dispatcher) -> Self {
+        self.shared.dispatcher = Some(dispatcher);
+        self
+    }
+
+    /// Serves `/streams/{stream}`: anyone who may reach it appends whatever they like.
+    #[must_use]
+    pub fn raw_log(mut self) -> Self {
+        self.shared.has_raw_log = true;
+        self
+    }
+
+    /// The path everything is mounted under: `/api`. Other paths are answered `404`.
+    #[must_use]
+    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
+        self.shared.prefix = prefix.into();
+        self
+    }
+
+    /// The largest request body, in bytes; 1 MiB unless set.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> Self {
+        self.shared.max_body = bytes;
+        self
+    }
+
+    /// How long a stream may be idle before a comment is sent; 15 seconds unless set.
+    #[must_use]
+    pub fn heartbeat(mut self, interval: Duration) -> Self {
+        self.shared.stream.heartbeat = interval;
+        self
+    }
+
+    /// The reconnection time clients are told, on the first event of each stream; one
+    /// second unless set, and none to leave it to the client.
+    #[must_use]
+    pub fn retry(mut self, delay: Option<Duration>) -> Self {
+        self.shared.stream.retry = delay;
+        self
+    }
+
+    /// The service.
+    #[must_use]
+    pub fn build(self) -> Gateway {
+        Gateway {
+            shared: Arc::new(self.shared),
+        }
+    }
+}
+
+impl Shared {
+    async fn answer<B>(&self, parts: &Parts, body: B) -> Result<Response<GatewayBody>, Problem>
+    where
+        B: Body,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        if self.is_closing.load(Ordering::Acquire) {
+            return Err(Problem::busy("the server is shutting down"));
+        }
+        let path = parts.uri.path();
+        let below = path
+            .strip_prefix(&self.prefix)
+            .ok_or_else(|| Problem::nothing_at(path))?;
+        let route = Route::of(&parts.method, self.served(Resource::at(below)?, path)?)?;
+        let store = &**self.feed.store();
+        match route {
+            Route::Options(methods) => Ok(allow(methods)),
+            Route::Events(stream) => {
+                events::read(&self.feed, self.stream, stream.as_deref(), parts).await
+            }
+            Route::Append(stream) => {
+                let body = read_all(body, self.max_body).await?;
+                append::append(store, &self.prefix, &stream, &parts.headers, body).await
+            }
+            Route::Command(name) => {
+                let body = read_all(body, self.max_body).await?;
+                command::run(self.dispatcher(), store, &name, &parts.headers, body).await
+            }
+            Route::Query(name) => {
+                let body = read_all(body, self.max_body).await?;
+                query::run(self.dispatcher(), store, &name, parts, body).await
+            }
+        }
+    }
+
+    /// The resource, where this gateway has it.
+    fn served(&self, resource: Resource, path: &str) -> Result<Resource, Problem> {
+        let is_served = match resource {
+            Resource::Events => true,
+            Resource::Stream(_) => self.has_raw_log,
+            Resource::Command(_) | Resource::Query(_) => self.dispatcher.is_some(),
+        };
+        if is_served {
+            Ok(resource)
+        } else {
+            Err(Problem::nothing_at(path))
+        }
+    }
+
+    fn dispatcher(&self) -> &Dispatcher {
+        self.dispatcher
+            .as_ref()
+            .expect("commands and queries are routed only where there is a dispatcher")
+    }
+}
+
+fn allow(methods: &'static str) -> Response<GatewayBody> {
+    let mut response = Response::new(GatewayBody::empty());
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
+        .headers_mut()
+        .insert(ALLOW, HeaderValue::from_static(methods));
+    response
+}
+
+/// The id the request came with, or a fresh one.
+fn request_id(parts: &Parts) -> HeaderValue {
+    parts.headers.get(REQUEST_ID).cloned().unwrap_or_else(|| {
+        let id = assign_uuid(SystemTime::now()).to_string();
+        HeaderValue::from_str(&id).expect("a UUID is ASCII")
+    })
+}
+
+impl<B> Service<Request<B>> for Gateway
+where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    type Response = Response<GatewayBody>;
+    type Error = Infallible;
+    type Future = GatewayFuture;
+
+    fn poll_ready(&mut self, _context: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request<B>) -> GatewayFuture {
+        let shared = Arc::clone(&self.shared);
+        let (parts, body) = request.into_parts();
+        GatewayFuture(Box::pin(async move {
+            let id = request_id(&parts);
+            let answer = shared.answer(&parts, body).await;
+            let mut response = answer.unwrap_or_else(|problem| {
+                tracing::debug!(?problem, method = %parts.method, path = parts.uri.path(), ?id, "refused");
+                problem.into_response()
+            });
+            let headers = response.headers_mut();
+            headers.insert(REQUEST_ID, id);
+            headers
+                .entry(CACHE_CONTROL)
+                .or_insert(HeaderValue::from_static("no-store"));
+            if parts.method == Method::HEAD {
+                response = response.map(|_body| GatewayBody::withheld());
+            }
+            Ok(response)
+        }))
+    }
+}
+
+/// The answer of a [`Gateway`], boxed so that it has a name. Never an error: what goes
+/// wrong is an answer too.
+#[must_use = "a future does nothing until it is polled"]
+pub struct GatewayFuture(
+    Pin<Box<dyn Future<Output = Result<Response<GatewayBody>, Infallible>> + Send>>,
+);
+
+impl Future for GatewayFuture {
+    type Output = Result<Response<GatewayBody>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for GatewayFuture {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayFuture").finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway")
+            .field("prefix", &self.shared.prefix)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for GatewayBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GatewayBuilder")
+            .field("prefix", &self.shared.prefix)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+use std::time::Duration;
+
+use eventwire_feed::From;
+use eventwire_store::{
+    Cursor, EventStore, Item, Position, ReadError, ReadOptions, RecordedEvent, Start,
+};
+use http::{Response, StatusCode};
+use serde::Serialize;
+
+use crate::body::GatewayBody;
+use crate::event_json::EventJson;
+use crate::events::EventsRequest;
+use crate::problem::Problem;
+use crate::receipt::json_response;
+
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1_000;
+/// The longest a poll is held open, below the idle timeouts of common proxies.
+const MAX_WAIT: Duration = Duration::from_secs(25);
+
+/// One page of events as JSON.
+#[derive(Debug, Serialize)]
+struct Page {
+    events: Vec<EventJson>,
+    /// Where the next page begins, in the same direction.
+    next: String,
+    /// Whether there was nothing beyond this page when it was read.
+    caught_up: bool,
+    /// Why the page does not begin at the cursor that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gap: Option<Gap>,
+}
+
+#[derive(Debug, Serialize)]
+struct Gap {
+    requested: String,
+    resumed_at: String,
+    reason: &'static str,
+}
+
+/// What one read found.
+struct Found {
+    events: Vec<RecordedEvent>,
+    next: Position,
+    is_end: bool,
+}
+
+/// Reads a page; where it is empty and the request is willing to wait, the events that come.
+pub(crate) async fn read(
+    store: &dyn EventStore,
+    request: EventsRequest,
+) -> Result<Response<GatewayBody>, Problem> {
+    let limit = request.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
+    let (start, gap) = start(store, &request).await?;
+    let options = match (request.is_backward, start) {
+        (false, start) => ReadOptions::after(start.unwrap_or(Position::ORIGIN)),
+        (true, None) => ReadOptions::backward(),
+        (true, Some(start)) => ReadOptions::before(start),
+    };
+    let mut found = scan(store, &request, options.limit(limit)).await?;
+    if let Some(wait) = request.wait
+        && found.events.is_empty()
+        && found.is_end
+        && !request.is_backward
+        && wait_for_match(store, &request, found.next, wait.min(MAX_WAIT)).await?
+    {
+        found = scan(store, &request, ReadOptions::after(found.next).limit(limit)).await?;
+    }
+    let epoch = store.epoch();
+    let page = Page {
+        events: found
+            .events
+            .iter()
+            .map(|event| EventJson::of(event, epoch))
+            .collect(),
+        next: Cursor {
+            epoch,
+            position: found.next,
+        }
+        .to_string(),
+        caught_up: found.is_end,
+        gap,
+    };
+    Ok(json_response(StatusCode::OK, &page))
+}
+
+/// Where the page begins; none where the request does not say.
+async fn start(
+    store: &dyn EventStore,
+    request: &EventsRequest,
+) -> Result<(Option<Position>, Option<Gap>), Problem> {
+    Ok(match request.from {
+        None => (None, None),
+        Some(From::Beginning) => (Some(Position::ORIGIN), None),
+        Some(From::End) => (Some(store.head().await?), None),
+        Some(From::Cursor(cursor)) if cursor.epoch == store.epoch() => {
+            (Some(cursor.position), None)
+        }
+        Some(From::Cursor(cursor)) => {
+            let resumed_at = Cursor {
+                epoch: store.epoch(),
+                position: Position::ORIGIN,
+            };
+            let gap = Gap {
+                requested: cursor.to_string(),
+                resumed_at: resumed_at.to_string(),
+                reason: "epoch",
+            };
+            (None, Some(gap))
+        }
+    })
+}
+
+async fn scan(
+    store: &dyn EventStore,
+    request: &EventsRequest,
+    options: ReadOptions,
+) -> Result<Found, ReadError> {
+    let mut found = Found {
+        events: Vec::new(),
+        next: beginning(options),
+        is_end: request.is_backward,
+    };
+    let mut items = store.read(request.query.clone(), options);
+    while let Some(item) = items.next().await {
+        match item? {
+            Item::Event(event) => {
+                found.next = event.position;
+                found.events.push(event);
+            }
+            Item::Progress(position) => found.next = position,
+            Item::CaughtUp(position) => {
+                found.next = position;
+                found.is_end = true;
+            }
+            _ => {}
+        }
+    }
+    if request.is_backward && options.max_events() == Some(found.events.len()) {
+        found.is_end = false;
+    }
+    Ok(found)
+}
+
+/// Where a read that finds nothing would be continued.
+fn beginning(options: ReadOptions) -> Position {
+    match options.direction() {
+        eventwire_store::Direction::Forward { after } => after,
+        eventwire_store::Direction::Backward { before } => before.unwrap_or(Position::MAX),
+    }
+}
+
+/// Whether a matching event came within `wait`.
+async fn wait_for_match(
+    store: &dyn EventStore,
+    request: &EventsRequest,
+    after: Position,
+    wait: Duration,
+) -> Result<bool, ReadError> {
+    let mut events = store.subscribe(request.query.clone(), Start::After(after));
+    let matched = async {
+        while let Some(item) = events.next().await {
+            if let Item::Event(_) = item? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    };
+    tokio::time::timeout(wait, matched)
+        .await
+        .unwrap_or(Ok(false))
+}

@@ -1,0 +1,10 @@
+//! The HTTP profile, without a socket.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by panicking"
+)]
+
+mod errors;
+mod routes;
+mod server;
