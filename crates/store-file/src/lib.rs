@@ -1,1 +1,27 @@
 #![doc = include_str!("../README.md")]
+#![cfg_attr(docsrs, feature(doc_cfg))]
+
+mod committer;
+mod engine;
+mod error;
+mod format;
+mod identity;
+mod index;
+mod log;
+mod number;
+mod options;
+mod plan;
+mod queue;
+mod recovery;
+mod reply;
+mod request;
+mod segment;
+mod storage;
+mod store;
+mod window;
+mod writer;
+
+pub use error::{Damage, OpenError};
+pub use options::FileOptions;
+pub use recovery::Recovery;
+pub use store::FileStore;

@@ -1,0 +1,214 @@
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use eventwire_store::backend::{Log, assign_uuid};
+use eventwire_store::{AppendError, Appended, EventRef, InvalidAppend};
+
+use crate::error::IoFailure;
+use crate::format::{FrameBuffer, Label, Placing, frame_bytes, record_bytes, u64_of};
+use crate::index::Kept;
+use crate::log::SharedLog;
+use crate::number;
+use crate::request::Request;
+use crate::segment::{FRAMES_FROM, Room, Tail};
+use crate::storage::Storage;
+
+/// The answer to an append.
+pub(crate) type Answer = Result<Appended, AppendError>;
+
+/// When a full disk is worth another try.
+const FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// The one who writes: turns a group of requests into one frame, one write and one sync.
+///
+/// Fails once and for good: after an error no byte is written and no sync is tried again, for
+/// the system may have dropped what it could not write and say that all is well.
+#[derive(Debug)]
+pub(crate) struct Committer {
+    storage: Box<dyn Storage>,
+    identity: Label,
+    log: Arc<SharedLog>,
+    tail: Tail,
+    segment_bytes: u64,
+    frame: FrameBuffer,
+}
+
+impl Committer {
+    pub(crate) fn new(
+        storage: Box<dyn Storage>,
+        identity: Label,
+        log: Arc<SharedLog>,
+        tail: Tail,
+        segment_bytes: u64,
+    ) -> Self {
+        Self {
+            storage,
+            identity,
+            log,
+            tail,
+            segment_bytes,
+            frame: FrameBuffer::default(),
+        }
+    }
+
+    /// Answers a group of requests, in their order, all of them once what they led to is durable.
+    ///
+    /// A request sees what those before it in the group have written.
+    pub(crate) fn commit(&mut self, requests: &[Request]) -> Vec<Answer> {
+        if let Some(failure) = self.log.failure() {
+            return requests.iter().map(|_| Err(poisoned(failure))).collect();
+        }
+        let room = match self.make_room(requests) {
+            Ok(room) => room,
+            Err(failure) => {
+                let failure = self.log.fail(failure);
+                return requests.iter().map(|_| Err(poisoned(failure))).collect();
+            }
+        };
+        let shown = self.log.shown();
+        let recorded_at = SystemTime::now();
+        self.frame.clear();
+        let answers: Vec<Answer> = requests
+            .iter()
+            .map(|request| self.take_in(request, room, recorded_at))
+            .collect();
+        if self.frame.is_empty() {
+            return answers;
+        }
+        match self.write(shown + 1) {
+            Ok(()) => {
+                let last = number::position(self.log.read().index.last());
+                self.log.watermark().advance(last);
+                answers
+            }
+            Err(failure) => {
+                let failure = self.log.fail(failure);
+                requests
+                    .iter()
+                    .zip(answers)
+                    .map(|(request, answer)| in_doubt(request, answer, shown, failure))
+                    .collect()
+            }
+        }
+    }
+
+    /// Space for all of the requests, in this segment or the next.
+    fn make_room(&mut self, requests: &[Request]) -> Result<Room, IoFailure> {
+        let body = requests.iter().map(|request| request.bytes).sum();
+        let needed = u64_of(frame_bytes(body));
+        let is_last_of_segment =
+            self.tail.end > FRAMES_FROM && self.tail.end + needed > self.segment_bytes;
+        let room = if is_last_of_segment {
+            self.roll(needed)
+        } else {
+            self.tail.make_room(needed)
+        };
+        room.map_err(|error| self.failed("making space in", error))
+    }
+
+    fn roll(&mut self, needed: u64) -> std::io::Result<Room> {
+        let first = self.log.shown() + 1;
+        let Some(tail) = Tail::create(&*self.storage, &self.identity, first, needed)? else {
+            return Ok(Room::Full);
+        };
+        self.log.write().segments.push(Arc::clone(&tail.segment));
+        self.tail = tail;
+        Ok(Room::Ready)
+    }
+
+    /// Judges a request, and puts what it writes into the frame and the index.
+    fn take_in(&mut self, request: &Request, room: Room, recorded_at: SystemTime) -> Answer {
+        let mut state = self.log.write();
+        let index = &mut state.index;
+        if let Some((key, fingerprint)) = &request.identity
+            && let Some(kept) = index.keys.get(key)
+        {
+            if kept.fingerprint != *fingerprint {
+                return Err(InvalidAppend::KeyReused(key.clone()).into());
+            }
+            return Ok(Appended {
+                duplicate: true,
+                ..index.appended(kept.first, kept.events)
+            });
+        }
+        index.check(&request.append)?;
+        if room == Room::Full {
+            return Err(AppendError::Busy {
+                reason: "the disk is full",
+                retry_after: Some(FULL_RETRY),
+            });
+        }
+
+        let first = index.last() + 1;
+        let mut offset = self.tail.end + u64_of(self.frame.next_record(request.key()));
+        let mut placings = Vec::with_capacity(request.append.events().len());
+        for event in request.append.events() {
+            let parts = event.as_parts();
+            let length = record_bytes(&parts);
+            placings.push(Placing {
+                position: index.last() + 1,
+                version: parts.stream.map(|stream| index.next_version(stream)),
+                uuid: parts.uuid.unwrap_or_else(|| assign_uuid(recorded_at)),
+                recorded_at,
+            });
+            let event = EventRef {
+                stream: parts.stream,
+                event_type: parts.event_type,
+                tags: parts.tags,
+            };
+            let bytes = u32::try_from(length).expect("a record is shorter than MAX_BODY_BYTES");
+            index.push(event, offset, bytes);
+            offset += u64_of(length);
+        }
+        let events = u32::try_from(placings.len()).expect("each event has bytes of the body");
+        let appended = index.appended(first, events);
+        if let Some((key, fingerprint)) = &request.identity {
+            let kept = Kept {
+                fingerprint: *fingerprint,
+                first,
+                events,
+            };
+            index.keys.insert(key.clone(), kept);
+        }
+        drop(state);
+        let seed = self.tail.segment.seed;
+        let identity = request.identity.as_ref();
+        self.frame
+            .push(request.append.events(), identity, placings, seed);
+        Ok(appended)
+    }
+
+    fn write(&mut self, first: u64) -> Result<(), IoFailure> {
+        let frame = self
+            .frame
+            .finish(first, self.tail.end, self.tail.segment.seed);
+        match self.tail.write(frame) {
+            Ok(()) => Ok(()),
+            Err(error) => Err(self.failed("writing a commit to", error)),
+        }
+    }
+
+    fn failed(&self, doing: &'static str, error: std::io::Error) -> IoFailure {
+        IoFailure::new(doing, &self.tail.segment.name, self.tail.end, error)
+    }
+}
+
+fn poisoned(failure: &IoFailure) -> AppendError {
+    AppendError::Poisoned {
+        cause: Box::new(failure.clone()),
+    }
+}
+
+/// What an answer becomes when the commit that it waited for has failed.
+///
+/// A refusal may rest on what is now in doubt, so it does not stand either.
+fn in_doubt(request: &Request, answer: Answer, shown: u64, failure: &IoFailure) -> Answer {
+    match answer {
+        Ok(appended) if appended.last() <= number::position(shown) => Ok(appended),
+        Ok(_) => Err(AppendError::Indeterminate {
+            key: request.key().cloned(),
+            cause: Box::new(failure.clone()),
+        }),
+        Err(_) => Err(poisoned(failure)),
+    }
+}

@@ -1,0 +1,38 @@
+use std::sync::Arc;
+
+use eventwire_store::Epoch;
+
+use crate::committer::Committer;
+use crate::error::OpenError;
+use crate::identity;
+use crate::log::SharedLog;
+use crate::recovery::{Recovered, Recovery, recover};
+use crate::storage::Storage;
+
+/// A store without its thread: what is read, and who writes it.
+#[derive(Debug)]
+pub(crate) struct Engine {
+    pub(crate) log: Arc<SharedLog>,
+    pub(crate) committer: Committer,
+    pub(crate) epoch: Epoch,
+    pub(crate) recovery: Recovery,
+}
+
+impl Engine {
+    /// Recovers the store that is on a storage, or makes one.
+    pub(crate) fn open(storage: Box<dyn Storage>, segment_bytes: u64) -> Result<Self, OpenError> {
+        let identity = identity::read_or_create(&*storage)?;
+        let Recovered {
+            state,
+            tail,
+            report,
+        } = recover(&*storage, &identity)?;
+        let log = Arc::new(SharedLog::new(state));
+        Ok(Self {
+            committer: Committer::new(storage, identity, Arc::clone(&log), tail, segment_bytes),
+            log,
+            epoch: identity.epoch,
+            recovery: report,
+        })
+    }
+}

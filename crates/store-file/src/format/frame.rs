@@ -1,0 +1,196 @@
+use eventwire_store::{Fingerprint, IdempotencyKey, NewEvent};
+
+use super::checksum::{Part, Seed};
+use super::record::{self, Placing};
+use super::{ALIGNMENT, Fields, MAX_BODY_BYTES, body, u32_of, u64_of, usize_of};
+
+/// The length of a frame's header.
+pub(crate) const FRAME_HEADER_BYTES: usize = 40;
+
+/// Ends a frame's header. No byte of it is zero: where it is whole, the header was written whole
+/// or was damaged afterwards, but not torn within its sector.
+pub(super) const HEADER_MARK: [u8; 8] = *b"EVWFRAME";
+
+/// Ends a frame, for the same reason.
+pub(super) const END_MARK: [u8; 8] = *b"EVWFREND";
+
+const SUMMED_HEADER_BYTES: usize = 28;
+
+/// What the medium writes wholly or not at all.
+const SECTOR_BYTES: u64 = 512;
+
+/// One commit, as its header describes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FrameHeader {
+    /// The position of its first event.
+    pub(crate) first: u64,
+    pub(crate) events: u32,
+    pub(crate) appends: u32,
+    body_bytes: u32,
+    body_sum: u32,
+}
+
+impl FrameHeader {
+    /// The header at `offset`; an error says what is wrong with it.
+    pub(crate) fn decode(bytes: &[u8], offset: u64, seed: Seed) -> Result<Self, &'static str> {
+        const SHORT: &str = "a frame header is cut short";
+        let bytes: &[u8; FRAME_HEADER_BYTES] = bytes.first_chunk().ok_or(SHORT)?;
+        let mut fields = Fields(bytes);
+        let header = Self {
+            first: fields.u64().ok_or(SHORT)?,
+            events: fields.u32().ok_or(SHORT)?,
+            appends: fields.u32().ok_or(SHORT)?,
+            body_bytes: fields.u32().ok_or(SHORT)?,
+            body_sum: fields.u32().ok_or(SHORT)?,
+        };
+        let _reserved = fields.u32();
+        let sum = fields.u32().ok_or(SHORT)?;
+        if fields.0 != HEADER_MARK {
+            return Err("no frame header where one should be");
+        }
+        if seed.checksum(Part::FrameHeader, offset, &bytes[..SUMMED_HEADER_BYTES]) != sum {
+            return Err("the checksum of a frame header does not match");
+        }
+        if usize_of(header.body_bytes) > MAX_BODY_BYTES {
+            return Err("a frame is longer than the format allows");
+        }
+        Ok(header)
+    }
+
+    fn encode(&self, offset: u64, seed: Seed) -> [u8; FRAME_HEADER_BYTES] {
+        let mut bytes = [0; FRAME_HEADER_BYTES];
+        bytes[..8].copy_from_slice(&self.first.to_le_bytes());
+        bytes[8..12].copy_from_slice(&self.events.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.appends.to_le_bytes());
+        bytes[16..20].copy_from_slice(&self.body_bytes.to_le_bytes());
+        bytes[20..24].copy_from_slice(&self.body_sum.to_le_bytes());
+        let sum = seed.checksum(Part::FrameHeader, offset, &bytes[..SUMMED_HEADER_BYTES]);
+        bytes[28..32].copy_from_slice(&sum.to_le_bytes());
+        bytes[32..].copy_from_slice(&HEADER_MARK);
+        bytes
+    }
+
+    /// The length of the body.
+    pub(crate) fn body_bytes(&self) -> usize {
+        usize_of(self.body_bytes)
+    }
+
+    /// The length of the whole frame.
+    pub(crate) fn frame_bytes(&self) -> usize {
+        frame_bytes(self.body_bytes())
+    }
+
+    /// Whether a frame that lies at `offset` is as it was written, its header aside.
+    pub(crate) fn is_whole(&self, frame: &[u8], offset: u64, seed: Seed) -> bool {
+        frame.ends_with(&END_MARK)
+            && seed.checksum(Part::FrameBody, offset, &frame[FRAME_HEADER_BYTES..]) == self.body_sum
+    }
+}
+
+/// The length of a frame with a body of this length: header, body, zeros up to the alignment,
+/// end mark.
+pub(crate) fn frame_bytes(body: usize) -> usize {
+    let alignment = usize::try_from(ALIGNMENT).expect("the alignment is small");
+    FRAME_HEADER_BYTES + body.next_multiple_of(alignment) + END_MARK.len()
+}
+
+/// Whether bytes at `offset`, which should end in a mark, can be what a write leaves that
+/// power loss or the end of the process cut short.
+///
+/// The space was zero before and the medium writes whole sectors: what was not written leaves
+/// a sector zero, or, where the end of the process cut a copy short, the mark incomplete.
+/// Anything else was whole once and has been damaged since.
+pub(crate) fn could_be_torn(bytes: &[u8], offset: u64) -> bool {
+    let ends_in_zero = bytes.last().is_none_or(|&last| last == 0);
+    ends_in_zero || pieces(bytes, offset).any(|piece| piece.iter().all(|&byte| byte == 0))
+}
+
+/// Bytes at `offset`, cut where sectors end.
+fn pieces(mut bytes: &[u8], mut offset: u64) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let to_border = SECTOR_BYTES - offset % SECTOR_BYTES;
+        let length = bytes.len().min(usize::try_from(to_border).ok()?);
+        if length == 0 {
+            return None;
+        }
+        let (piece, rest) = bytes.split_at(length);
+        bytes = rest;
+        offset += u64_of(length);
+        Some(piece)
+    })
+}
+
+/// Builds one frame, append by append, in a buffer that is used again for the next.
+#[derive(Debug, Default)]
+pub(crate) struct FrameBuffer {
+    bytes: Vec<u8>,
+    events: u32,
+    appends: u32,
+}
+
+/// A buffer that grew past this for one large append is given back.
+const KEPT_BYTES: usize = 8 << 20;
+
+impl FrameBuffer {
+    /// Begins a frame.
+    pub(crate) fn clear(&mut self) {
+        if self.bytes.capacity() > KEPT_BYTES {
+            self.bytes = Vec::new();
+        }
+        self.bytes.clear();
+        self.bytes.resize(FRAME_HEADER_BYTES, 0);
+        self.events = 0;
+        self.appends = 0;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.appends == 0
+    }
+
+    /// How far into the frame the next append's first record will lie.
+    pub(crate) fn next_record(&self, key: Option<&IdempotencyKey>) -> usize {
+        self.bytes.len() + body::head_bytes(key)
+    }
+
+    /// Adds an append whose events were given these places.
+    pub(crate) fn push(
+        &mut self,
+        events: &[NewEvent],
+        identity: Option<&(IdempotencyKey, Fingerprint)>,
+        placings: impl IntoIterator<Item = Placing>,
+        seed: Seed,
+    ) {
+        body::encode_head(events.len(), identity, &mut self.bytes);
+        for (event, placing) in events.iter().zip(placings) {
+            record::encode(&event.as_parts(), &placing, seed, &mut self.bytes);
+        }
+        self.events += u32_of(events.len());
+        self.appends += 1;
+    }
+
+    /// Ends the frame, which begins with position `first` and will lie at `offset`.
+    pub(crate) fn finish(&mut self, first: u64, offset: u64, seed: Seed) -> &[u8] {
+        let body_bytes = self.bytes.len() - FRAME_HEADER_BYTES;
+        let frame_bytes = frame_bytes(body_bytes);
+        self.bytes.resize(frame_bytes - END_MARK.len(), 0);
+        self.bytes.extend_from_slice(&END_MARK);
+        let header = FrameHeader {
+            first,
+            events: self.events,
+            appends: self.appends,
+            body_bytes: u32_of(body_bytes),
+            body_sum: seed.checksum(Part::FrameBody, offset, &self.bytes[FRAME_HEADER_BYTES..]),
+        };
+        self.bytes[..FRAME_HEADER_BYTES].copy_from_slice(&header.encode(offset, seed));
+        &self.bytes
+    }
+}
+
+/// The bytes an append takes in a body.
+pub(crate) fn append_bytes(events: &[NewEvent], key: Option<&IdempotencyKey>) -> usize {
+    let head = body::head_bytes(key);
+    events
+        .iter()
+        .map(|event| record::record_bytes(&event.as_parts()))
+        .fold(head, usize::saturating_add)
+}

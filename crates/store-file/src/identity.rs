@@ -1,0 +1,110 @@
+use eventwire_store::{Epoch, backend};
+use std::time::SystemTime;
+
+use crate::error::{Damage, OpenError};
+use crate::format::{Kind, LABEL_BYTES, Label, LabelError};
+use crate::segment::{self, FRAMES_FROM, Tail};
+use crate::storage::{Storage, StorageFile, UNFINISHED, publish};
+
+/// The file that makes a directory a store. It is made last: where it is, there is a log.
+const IDENTITY: &str = "IDENTITY";
+
+/// Reads the identity of a store, and makes the store where there is none.
+pub(crate) fn read_or_create(storage: &dyn Storage) -> Result<Label, OpenError> {
+    let names = storage.list().map_err(OpenError::io("listing", "."))?;
+    remove_unfinished(storage, &names)?;
+    if names.iter().any(|name| name == IDENTITY) {
+        let file = storage
+            .open(IDENTITY)
+            .map_err(OpenError::io("opening", IDENTITY))?;
+        return read_label(&*file, Kind::Identity, IDENTITY);
+    }
+    refuse_lost_identity(storage, &names)?;
+    create(storage)
+}
+
+/// Removes what was being made when the process or the power ended. Nothing depends on it.
+fn remove_unfinished(storage: &dyn Storage, names: &[String]) -> Result<(), OpenError> {
+    let is_ours = |name: &str| name == IDENTITY || segment::first_in(name).is_some();
+    for name in names {
+        if name.strip_suffix(UNFINISHED).is_some_and(is_ours) {
+            storage
+                .remove(name)
+                .map_err(OpenError::io("removing", name))?;
+        }
+    }
+    Ok(())
+}
+
+/// Reads the label of a file.
+pub(crate) fn read_label(
+    file: &dyn StorageFile,
+    kind: Kind,
+    name: &str,
+) -> Result<Label, OpenError> {
+    let length = file.length().map_err(OpenError::io("reading", name))?;
+    let mut bytes = [0; LABEL_BYTES];
+    if length >= FRAMES_FROM {
+        file.read_at(&mut bytes, 0)
+            .map_err(OpenError::io("reading", name))?;
+    }
+    let present = if length >= FRAMES_FROM {
+        &bytes[..]
+    } else {
+        &[]
+    };
+    Label::decode(kind, present).map_err(|error| match error {
+        LabelError::Damaged(what) => OpenError::Damaged(Damage::new(name, 0, what)),
+        LabelError::Version(version) => OpenError::UnknownVersion {
+            file: name.to_owned(),
+            version,
+        },
+    })
+}
+
+/// Making a store that was interrupted leaves one segment without a frame. Any more than that
+/// is a store that has lost its identity, which must not be taken for a new one.
+fn refuse_lost_identity(storage: &dyn Storage, names: &[String]) -> Result<(), OpenError> {
+    for name in names {
+        let Some(first) = segment::first_in(name) else {
+            continue;
+        };
+        if first != 1 || has_frames(storage, name)? {
+            let what = format!("there is no such file, but there is {name}, which holds events");
+            return Err(OpenError::Damaged(Damage::new(IDENTITY, 0, what)));
+        }
+    }
+    Ok(())
+}
+
+fn has_frames(storage: &dyn Storage, name: &str) -> Result<bool, OpenError> {
+    let file = storage.open(name).map_err(OpenError::io("opening", name))?;
+    let length = file.length().map_err(OpenError::io("reading", name))?;
+    let mut first = [0; 8];
+    let is_long = length >= FRAMES_FROM + 8;
+    if is_long {
+        file.read_at(&mut first, FRAMES_FROM)
+            .map_err(OpenError::io("reading", name))?;
+    }
+    Ok(first != [0; 8])
+}
+
+fn create(storage: &dyn Storage) -> Result<Label, OpenError> {
+    let identity = Label {
+        kind: Kind::Identity,
+        store: backend::assign_uuid(SystemTime::now()),
+        epoch: Epoch::random(),
+        first: 0,
+    };
+    let first = segment::name(1);
+    let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
+    Tail::create(storage, &identity, 1, 0)
+        .and_then(|made| made.map(drop).ok_or_else(full))
+        .map_err(OpenError::io("creating", &first))?;
+    publish(storage, IDENTITY, |file| {
+        file.write_at(&identity.encode(), 0)
+    })
+    .map(drop)
+    .map_err(OpenError::io("creating", IDENTITY))?;
+    Ok(identity)
+}

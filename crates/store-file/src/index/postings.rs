@@ -1,0 +1,127 @@
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use bytes::Bytes;
+use eventwire_store::{Category, EventType, StreamName, Tag, Version};
+
+/// The positions of the events of each key.
+#[derive(Debug)]
+pub(super) struct Postings<K> {
+    lists: HashMap<K, Vec<u64>>,
+}
+
+/// A name that can be kept for long.
+pub(super) trait Name: Eq + Hash + Sized {
+    /// The same name on bytes of its own: a name read from the log is a slice of a large
+    /// buffer, and one from a caller of a request, which keeping it would keep.
+    fn detached(&self) -> Self;
+}
+
+macro_rules! name {
+    ($($name:ident),*) => {$(
+        impl Name for $name {
+            fn detached(&self) -> Self {
+                let bytes = Bytes::copy_from_slice(self.as_str().as_bytes());
+                Self::from_bytes(bytes).expect("the bytes of a name are a name")
+            }
+        }
+    )*};
+}
+
+name!(StreamName, Category, EventType, Tag);
+
+impl<K> Default for Postings<K> {
+    fn default() -> Self {
+        Self {
+            lists: HashMap::new(),
+        }
+    }
+}
+
+impl<K: Name> Postings<K> {
+    pub(super) fn push(&mut self, key: &K, position: u64) {
+        match self.lists.get_mut(key) {
+            Some(list) => list.push(position),
+            None => {
+                self.lists.insert(key.detached(), vec![position]);
+            }
+        }
+    }
+
+    pub(super) fn list(&self, key: &K) -> &[u64] {
+        self.lists.get(key).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// The positions of the events of each stream, and a short number for each stream.
+///
+/// Invariant: `numbers` maps the name of `entries[n]` to `n`, and nothing else. No version is
+/// left out, so an event's version is its place in its stream's list.
+#[derive(Debug, Default)]
+pub(super) struct Streams {
+    numbers: HashMap<StreamName, StreamNumber>,
+    entries: Vec<Entry>,
+}
+
+/// A stream, counted from 1 in the order in which they began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StreamNumber(std::num::NonZeroU32);
+
+#[derive(Debug)]
+struct Entry {
+    name: StreamName,
+    positions: Vec<u64>,
+}
+
+impl Streams {
+    pub(super) fn push(&mut self, name: &StreamName, position: u64) -> StreamNumber {
+        if let Some(&number) = self.numbers.get(name) {
+            self.entries[number.index()].positions.push(position);
+            return number;
+        }
+        let name = name.detached();
+        self.entries.push(Entry {
+            name: name.clone(),
+            positions: vec![position],
+        });
+        let number = StreamNumber::of_count(self.entries.len());
+        self.numbers.insert(name, number);
+        number
+    }
+
+    /// The version of a stream's last event.
+    pub(super) fn version(&self, name: &StreamName) -> Option<Version> {
+        version_of_count(self.list(name).len())
+    }
+
+    pub(super) fn list(&self, name: &StreamName) -> &[u64] {
+        self.numbers
+            .get(name)
+            .map_or(&[], |number| &self.entries[number.index()].positions)
+    }
+
+    /// The name of a stream, and the version of the event it has at a position.
+    pub(super) fn place(&self, number: StreamNumber, position: u64) -> (&StreamName, Version) {
+        let entry = &self.entries[number.index()];
+        let count = entry.positions.partition_point(|&at| at <= position);
+        let version = version_of_count(count).expect("the event is in the stream's list");
+        (&entry.name, version)
+    }
+}
+
+impl StreamNumber {
+    fn of_count(count: usize) -> Self {
+        let number = u32::try_from(count)
+            .ok()
+            .and_then(std::num::NonZeroU32::new);
+        Self(number.expect("there are between 1 and 2^32 - 1 streams"))
+    }
+
+    fn index(self) -> usize {
+        usize::try_from(self.0.get()).expect("the platform's addresses have 32 bits or more") - 1
+    }
+}
+
+fn version_of_count(count: usize) -> Option<Version> {
+    Version::new(u64::try_from(count).expect("a length fits 64 bits"))
+}

@@ -1,0 +1,66 @@
+use std::path::Path;
+
+use eventwire_store::Limits;
+
+use crate::error::OpenError;
+use crate::store::FileStore;
+
+/// How a [`FileStore`] is opened.
+///
+/// ```
+/// use eventwire_store_file::FileOptions;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let store = FileOptions::new().segment_bytes(64 << 20).open(directory.path())?;
+/// # Ok(()) }
+/// ```
+#[derive(Debug, Clone)]
+pub struct FileOptions {
+    pub(crate) limits: Limits,
+    pub(crate) segment_bytes: u64,
+}
+
+impl FileOptions {
+    /// The default limits, and segments of 256 MiB.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            limits: Limits::default(),
+            segment_bytes: 256 << 20,
+        }
+    }
+
+    /// Sets the largest append. More than 65,535 tags on one event cannot be had.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = Limits {
+            event_tags: limits.event_tags.min(u16::MAX.into()),
+            ..limits
+        };
+        self
+    }
+
+    /// Sets how long a file of the log gets before the next is begun. A commit is never
+    /// split, so a file that holds but one can be longer.
+    #[must_use]
+    pub fn segment_bytes(mut self, bytes: u64) -> Self {
+        self.segment_bytes = bytes;
+        self
+    }
+
+    /// Opens the store in a directory, which is made where it does not exist.
+    ///
+    /// Blocks while it reads the log.
+    ///
+    /// # Errors
+    /// [`OpenError`], named for what to do next.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<FileStore, OpenError> {
+        FileStore::open_with(path.as_ref(), &self)
+    }
+}
+
+impl Default for FileOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,94 @@
+//! The seam between the store and the medium: what the store asks of a directory and its
+//! files, and nothing more. Tests put a medium behind it that loses power.
+
+mod disk;
+
+pub(crate) use disk::{Disk, LockError};
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// A directory of files.
+///
+/// Making, renaming and removing files is durable once `sync` has returned.
+pub(crate) trait Storage: Send + Sync + fmt::Debug {
+    /// The names of all files.
+    fn list(&self) -> io::Result<Vec<String>>;
+
+    /// Opens a file that exists.
+    fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>>;
+
+    /// Opens an empty file; one of that name that exists is emptied.
+    fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>>;
+
+    /// Gives a file another name, in place of whatever had it. Atomic.
+    fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Removes a file.
+    fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Makes the names durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// A file, read and written at places.
+pub(crate) trait StorageFile: Send + Sync + fmt::Debug {
+    /// The length of the file.
+    fn length(&self) -> io::Result<u64>;
+
+    /// Fills `buffer` with what begins at `offset`; an error where the file ends before.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Writes all of `bytes`; past the end the file grows.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// Cuts the file, or lengthens it with zeros.
+    fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// Makes bytes and length durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// The ending of a file that is being made.
+pub(crate) const UNFINISHED: &str = ".new";
+
+/// Makes a file whole or not at all: under another name first, then renamed once it is durable.
+///
+/// # Durability
+/// The file and its name are durable on return.
+pub(crate) fn publish(
+    storage: &dyn Storage,
+    name: &str,
+    fill: impl FnOnce(&dyn StorageFile) -> io::Result<()>,
+) -> io::Result<Arc<dyn StorageFile>> {
+    let unfinished = format!("{name}{UNFINISHED}");
+    let file = storage.create(&unfinished)?;
+    fill(&*file)?;
+    file.sync()?;
+    storage.rename(&unfinished, name)?;
+    storage.sync()?;
+    Ok(file)
+}
+
+/// Zeros, written in pieces.
+pub(crate) fn write_zeros(file: &dyn StorageFile, from: u64, to: u64) -> io::Result<()> {
+    static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    let mut at = from;
+    while at < to {
+        let length = usize::try_from(to - at)
+            .unwrap_or(usize::MAX)
+            .min(ZEROS.len());
+        file.write_at(&ZEROS[..length], at)?;
+        at += crate::format::u64_of(length);
+    }
+    Ok(())
+}
+
+/// Whether an error says that there is no room, which may pass.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}

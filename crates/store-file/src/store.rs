@@ -1,0 +1,173 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use eventwire_store::backend::{self, Log};
+use eventwire_store::{
+    Append, AppendError, Appended, Capabilities, Epoch, EventStore, EventStream, IdempotencyKey,
+    Limits, Position, Query, ReadError, ReadOptions, Recalled, Start, StoreFuture, Survives,
+};
+use thiserror::Error;
+
+use crate::engine::Engine;
+use crate::error::OpenError;
+use crate::log::SharedLog;
+use crate::options::FileOptions;
+use crate::queue::Queue;
+use crate::recovery::Recovery;
+use crate::reply::reply;
+use crate::request::Request;
+use crate::storage::{Disk, LockError};
+use crate::writer::Writer;
+
+/// The store in a directory.
+///
+/// A clone is the same store. The last one to be dropped closes it.
+///
+/// # Blocking
+/// Appends are handed to a thread of the store's own and never block their caller. Reads look
+/// into the index and the files on the thread that polls them: a page the system has in memory
+/// costs microseconds, one it must fetch what the disk takes. A scan reads at most 1 MiB, or
+/// one event.
+#[derive(Debug, Clone)]
+pub struct FileStore {
+    handle: Arc<Handle>,
+}
+
+#[derive(Debug)]
+struct Handle {
+    log: Arc<SharedLog>,
+    queue: Arc<Queue>,
+    writer: Writer,
+    epoch: Epoch,
+    limits: Limits,
+    recovery: Recovery,
+}
+
+impl FileStore {
+    /// Opens the store in a directory, which is made where it does not exist.
+    ///
+    /// Blocks while it reads the log. [`FileOptions`] has more to set.
+    ///
+    /// # Errors
+    /// [`OpenError`], named for what to do next.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
+        FileOptions::new().open(path)
+    }
+
+    pub(crate) fn open_with(path: &Path, options: &FileOptions) -> Result<Self, OpenError> {
+        let disk = Disk::open(path).map_err(|error| match error {
+            LockError::Held(holder) => OpenError::Locked {
+                path: path.to_owned(),
+                holder,
+            },
+            LockError::Io(source) => OpenError::Io {
+                doing: "opening",
+                path: path.to_owned(),
+                source,
+            },
+        })?;
+        let engine = Engine::open(Box::new(disk), options.segment_bytes)?;
+        let queue = Arc::new(Queue::default());
+        let writer = Writer::start(Arc::clone(&queue), engine.committer)
+            .map_err(OpenError::io("starting the writer of", "."))?;
+        Ok(Self {
+            handle: Arc::new(Handle {
+                log: engine.log,
+                queue,
+                writer,
+                epoch: engine.epoch,
+                limits: options.limits,
+                recovery: engine.recovery,
+            }),
+        })
+    }
+
+    /// What opening the store found.
+    #[must_use]
+    pub fn recovery(&self) -> &Recovery {
+        &self.handle.recovery
+    }
+
+    /// Closes the store: writes what was appended before, answers it, and lets others open
+    /// the directory. Later appends answer [`AppendError::Closed`], subscriptions end with
+    /// [`ReadError::Closed`] once they have caught up, and what is there can still be read.
+    ///
+    /// Blocks until that is done. Closing twice is closing once.
+    pub fn close(&self) {
+        self.handle.close();
+    }
+}
+
+impl Handle {
+    fn close(&self) {
+        self.queue.close();
+        self.writer.join();
+        self.log.watermark().close();
+    }
+
+    fn submit(
+        &self,
+        append: Append,
+    ) -> Result<StoreFuture<Result<Appended, AppendError>>, AppendError> {
+        backend::check(&append, &self.limits)?;
+        let request = Request::new(append)?;
+        let key = request.key().cloned();
+        let (reply, answered) = reply();
+        self.queue.push(request, reply)?;
+        Ok(StoreFuture::new(async move {
+            answered.await.unwrap_or_else(|| {
+                Err(AppendError::Indeterminate {
+                    key,
+                    cause: Box::new(WriterGone),
+                })
+            })
+        }))
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Nobody is left to answer.
+#[derive(Debug, Error)]
+#[error("the writer of the store ended before it answered")]
+struct WriterGone;
+
+impl EventStore for FileStore {
+    fn append(&self, append: Append) -> StoreFuture<Result<Appended, AppendError>> {
+        self.handle
+            .submit(append)
+            .unwrap_or_else(|error| StoreFuture::ready(Err(error)))
+    }
+
+    fn recall(&self, key: IdempotencyKey) -> StoreFuture<Result<Option<Recalled>, ReadError>> {
+        StoreFuture::ready(self.handle.log.recall(&key))
+    }
+
+    fn read(&self, query: Query, options: ReadOptions) -> EventStream {
+        backend::read(Arc::clone(&self.handle.log), query, options)
+    }
+
+    fn subscribe(&self, query: Query, start: Start) -> EventStream {
+        backend::subscribe(Arc::clone(&self.handle.log), query, start)
+    }
+
+    fn head(&self) -> StoreFuture<Result<Position, ReadError>> {
+        StoreFuture::ready(Ok(self.handle.log.watermark().position()))
+    }
+
+    fn wait_for(&self, position: Position) -> StoreFuture<Result<(), ReadError>> {
+        StoreFuture::new(self.handle.log.watermark().reached(position))
+    }
+
+    fn epoch(&self) -> Epoch {
+        self.handle.epoch
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities::full(Survives::PowerLoss, self.handle.limits)
+    }
+}
