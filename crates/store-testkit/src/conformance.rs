@@ -178,6 +178,140 @@ macro_rules! each_promise {
                 nothing_appears_at_or_below_a_mark
                 all_ways_of_reading_agree_on_the_order
             }
+            reading {
+                a_read_of_an_empty_log_has_caught_up
+                a_read_from_the_beginning_shows_every_event
+                an_event_comes_back_as_it_was_given
+                tags_keep_their_order
+                an_event_without_an_identity_is_given_one
+                a_recorded_event_never_changes
+                after_leaves_out_the_place_itself
+                after_the_head_there_is_nothing
+                a_forward_read_ends_with_caught_up
+                where_a_read_caught_up_is_a_place_to_go_on_from
+                every_mark_is_a_place_to_go_on_from
+                a_limit_shows_the_first_and_has_not_caught_up
+                a_limit_above_what_matches_changes_nothing
+                a_limit_of_exactly_what_matches_shows_all
+                a_limit_of_zero_shows_no_event
+                a_limit_counts_what_matches
+                pages_together_are_the_whole
+                a_long_log_is_shown_as_a_whole
+                a_stream_is_shown_in_the_order_of_its_versions
+                reading_changes_nothing
+                a_read_can_be_dropped_at_any_moment
+                readers_at_once_are_each_shown_everything
+                a_read_outlives_the_handle_it_was_made_from
+                a_read_shows_at_least_what_was_there_when_it_began
+                a_reader_sees_its_own_writes
+            }
+            backward {
+                a_backward_read_of_an_empty_log_shows_nothing
+                a_backward_read_is_the_forward_read_turned_round
+                before_leaves_out_the_place_itself
+                before_either_end_there_is_nothing_or_everything
+                a_backward_read_makes_no_marks
+                a_limit_shows_the_last_events
+                a_backward_limit_of_zero_shows_no_event
+                a_backward_limit_counts_what_matches
+                backward_pages_together_are_the_whole
+                a_backward_read_beside_writers_leaves_nothing_out
+            }
+            filters {
+                all_is_everything
+                a_stream_is_found_by_its_whole_name
+                several_streams_are_found_in_the_order_of_the_log
+                no_streams_have_no_events
+                a_category_is_what_stands_before_the_first_dash
+                of_several_types_any_will_do
+                of_several_tags_all_must_be_there
+                the_conditions_of_an_item_hold_together
+                no_types_and_no_tags_are_no_condition
+                items_are_alternatives
+                what_several_items_match_is_shown_once
+                a_query_of_very_many_items_finds_what_they_find
+                what_is_rare_is_found_in_a_long_log
+                many_streams_are_kept_apart
+                a_filter_begins_at_any_place
+                a_query_finds_what_came_since
+            }
+            subscribing {
+                history_comes_first_and_then_what_is_appended
+                a_subscription_begins_above_its_place
+                a_subscription_from_the_end_shows_no_history
+                from_now_on_means_from_the_call
+                a_subscription_to_an_empty_log_catches_up_and_waits
+                a_subscription_says_each_time_that_it_has_caught_up
+                a_subscription_says_how_far_it_has_looked
+                a_subscription_shows_only_what_matches
+                a_subscription_shows_an_event_as_a_read_does
+                resuming_after_any_event_goes_on_with_the_next
+                resuming_from_any_mark_loses_nothing
+                a_slow_subscriber_is_shown_everything
+                a_waiting_subscription_is_woken
+                all_who_wait_are_woken
+                the_hand_over_to_live_is_seamless_under_load
+                filtered_subscriptions_under_load_are_each_shown_theirs
+                a_subscription_from_the_end_under_load_has_no_gap
+                a_subscription_can_be_dropped_at_any_moment
+                a_subscription_outlives_the_handle_it_was_made_from
+                a_subscription_from_the_greatest_place_is_shown_nothing
+                a_large_append_is_shown_whole
+            }
+            waiting {
+                the_origin_is_shown_at_once
+                what_was_shown_need_not_be_waited_for
+                what_was_waited_for_is_shown
+                a_position_above_the_head_is_waited_for
+                who_waits_is_woken
+                all_who_wait_for_one_position_are_woken
+                an_append_that_falls_short_ends_no_waiting
+                waiting_can_be_given_up_at_any_moment
+            }
+            cancelling {
+                an_append_never_polled_happens_as_a_whole_or_not_at_all
+                an_append_dropped_midway_happens_as_a_whole_or_not_at_all
+                repeating_a_dropped_append_with_its_key_has_one_effect
+                a_dropped_append_is_still_guarded
+                dropped_appends_get_in_nobodys_way
+                what_a_dropped_append_wrote_is_shown
+            }
+            limits {
+                an_append_without_events_is_invalid
+                an_append_without_events_is_empty_before_all_else
+                the_largest_event_is_taken
+                a_larger_event_is_too_large
+                every_part_of_an_event_counts
+                the_most_events_are_taken
+                more_events_are_too_many
+                the_largest_append_is_taken
+                a_larger_append_is_too_large
+                the_most_tags_are_taken
+                more_tags_are_too_many
+                size_is_looked_at_before_key_and_guards
+                one_event_past_a_limit_refuses_the_whole_append
+                the_store_goes_on_after_what_was_too_large
+            }
+            hostile {
+                any_name_is_a_stream_of_its_own
+                any_name_is_a_tag_of_its_own
+                any_name_is_a_type_of_its_own
+                any_name_is_in_its_category
+                the_longest_names_are_taken
+                one_text_in_many_places_is_not_confused
+                payload_and_metadata_come_back_byte_for_byte
+                payloads_of_one_append_do_not_run_into_each_other
+                an_event_with_nothing_in_it_is_an_event
+                payloads_of_any_length_come_back
+                any_uuid_is_kept
+            }
+            epochs {
+                another_log_has_another_epoch
+                a_log_keeps_its_epoch
+                cursors_survive_their_text
+                logs_are_apart
+                capabilities_do_not_change
+            }
             // end of table
         }
     };

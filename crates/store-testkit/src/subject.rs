@@ -6,8 +6,9 @@ use std::task::{Context, Poll, Waker};
 
 use eventwire_store::{
     Append, AppendError, Appended, Conflict, EventStore, EventStream, IdempotencyKey, Item,
-    Position, Query, ReadOptions, Recalled, RecordedEvent, Start, StoreFuture,
+    Position, Query, ReadError, ReadOptions, Recalled, RecordedEvent, Start, StoreFuture,
 };
+use futures_core::Stream;
 use futures_executor::block_on;
 
 use crate::harness::Harness;
@@ -92,6 +93,11 @@ impl Subject {
         within(&*self.surroundings.enter, || self.store.append(append))
     }
 
+    /// Begins to wait for a position and leaves it to the caller to poll it, or not.
+    pub fn begin_waiting(&self, position: Position) -> StoreFuture<Result<(), ReadError>> {
+        within(&*self.surroundings.enter, || self.store.wait_for(position))
+    }
+
     /// Appends what must be taken, and waits until readers are shown it.
     #[track_caller]
     pub fn put(&self, append: Append) -> Appended {
@@ -102,6 +108,22 @@ impl Subject {
         };
         self.wait_for(appended.last());
         appended
+    }
+
+    /// Appends `count` events labelled `0`, `1`, ... to a stream, in as few appends as the
+    /// store's limits allow; where they are.
+    #[track_caller]
+    pub fn put_all(&self, stream: &str, count: usize) -> Vec<Position> {
+        let most = self.store.capabilities().limits.append_events;
+        let labels: Vec<usize> = (0..count).collect();
+        let append = |labels: &[usize]| {
+            let events = labels
+                .iter()
+                .map(|label| sample::labelled(label.to_string()));
+            self.put(Append::to(sample::stream(stream)).extend(events))
+                .positions
+        };
+        labels.chunks(most.max(1)).flat_map(append).collect()
     }
 
     /// Appends what must be refused, and sees to it that nothing was written.
@@ -242,6 +264,18 @@ impl Follower {
     pub fn try_next(&mut self) -> Option<Item> {
         let next = inside(&*self.surroundings.enter, self.stream.next())?;
         Some(next.unwrap_or_else(|error| panic!("the stream failed: {error}")))
+    }
+
+    /// What a poll finds, without anyone to wake: the next item, the end, or nothing yet.
+    #[track_caller]
+    pub fn poll(&mut self) -> Poll<Option<Item>> {
+        let mut context = Context::from_waker(Waker::noop());
+        let polled = within(&*self.surroundings.enter, || {
+            Pin::new(&mut self.stream).poll_next(&mut context)
+        });
+        polled
+            .map_err(|error| panic!("the stream failed: {error}"))
+            .map(|item| item.and_then(Result::ok))
     }
 
     /// The next item of what must not end.

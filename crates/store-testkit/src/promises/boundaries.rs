@@ -240,7 +240,7 @@ pub fn a_match_below_much_else_is_found(subject: &Subject) {
     }
     let claimed = subject.put(claim("ada")).last();
     for _ in 0..6 {
-        subject.put(several("room-1", 1_000));
+        subject.put_all("room-1", 1_000);
     }
     let guard = none_of(
         username("ada").with_tags([tag("kind:claim")]),

@@ -3,9 +3,18 @@
 //! [`conformance!`](crate::conformance) runs them all; [`run`](crate::run) runs one.
 
 pub mod atomicity;
+pub mod backward;
 pub mod boundaries;
+pub mod cancelling;
 pub mod durability;
+pub mod epochs;
+pub mod filters;
 pub mod guards;
+pub mod hostile;
 pub mod idempotency;
+pub mod limits;
 pub mod order;
+pub mod reading;
+pub mod subscribing;
 pub mod versions;
+pub mod waiting;
