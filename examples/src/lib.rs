@@ -1,1 +1,19 @@
-//! What every example server shares.
+//! What every example server shares: the command line, the store it names, and a hyper
+//! server that stops cleanly. An application copies what it likes.
+
+mod server;
+mod store;
+
+pub use server::{ListenOptions, Server, Stopping};
+pub use store::{StoreOptions, open_store};
+
+/// Logs to stderr, at the level of `RUST_LOG`: `warn` unless set.
+pub fn log_to_stderr() {
+    let level = std::env::var("RUST_LOG")
+        .ok()
+        .and_then(|level| level.parse().ok());
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_max_level(level.unwrap_or(tracing::Level::WARN))
+        .init();
+}

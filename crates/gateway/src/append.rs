@@ -2,7 +2,7 @@ use bytes::Bytes;
 use eventwire_store::{Append, EventStore, Expect, Fingerprint, NewEvent, StreamName};
 use http::header::{HeaderMap, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::body::GatewayBody;
 use crate::event_json::NewEventJson;
@@ -10,6 +10,13 @@ use crate::precondition::expectation;
 use crate::problem::Problem;
 use crate::receipt::Receipt;
 use crate::request::{idempotency_key, media_type, require_json};
+
+/// All but the characters a path segment may hold as they are (RFC 3986, section 2.3).
+const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// `POST /streams/{stream}`: one event, or several that are written together or not at all.
 pub(crate) async fn append(
@@ -33,7 +40,7 @@ pub(crate) async fn append(
     let receipt = Receipt::of(&appended, store.epoch());
     let location = format!(
         "{prefix}/streams/{}?after={}",
-        utf8_percent_encode(stream.as_str(), NON_ALPHANUMERIC),
+        utf8_percent_encode(stream.as_str(), NOT_UNRESERVED),
         receipt.follow
     );
     let mut response = receipt.into_response(StatusCode::CREATED);

@@ -189,14 +189,14 @@ async fn several_events_are_appended_together_as_an_array_or_as_lines() {
     let ndjson = ("content-type", "application/x-ndjson; charset=utf-8");
     let response = server
         .ask(Ask(
-            "POST /streams/s%201",
+            "POST /streams/s%201-x",
             &[ndjson],
             "{\"type\":\"c\"}\n{\"type\":\"d\"}\n",
         ))
         .await;
     assert_eq!(
         response.headers()["location"],
-        format!("/streams/s%201?after={}", server.cursor(2)).as_str()
+        format!("/streams/s%201-x?after={}", server.cursor(2)).as_str()
     );
 
     let (_, page) = server.json(Ask("GET /streams/s", &[PAGE], "")).await;

@@ -1,0 +1,198 @@
+use std::error::Error;
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use std::{fmt, io};
+
+use bytes::Bytes;
+use clap::Parser;
+use http::{Request, Response};
+use http_body::Body;
+use hyper::body::Incoming;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tower_service::Service;
+
+/// How long requests under way may take once the server was told to stop. Streams that
+/// heed [`Stopping`] end long before.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// How long a client may take to send the head of its request.
+const HEAD_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long to wait where a connection cannot be accepted (too many open files, say).
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
+
+/// Where a server listens.
+#[derive(Debug, Clone, Copy, Parser)]
+pub struct ListenOptions {
+    /// Where to listen; port 0 picks one.
+    #[arg(
+        long,
+        value_name = "ADDR",
+        default_value = "127.0.0.1:8080",
+        env = "EVENTWIRE_LISTEN"
+    )]
+    listen: SocketAddr,
+}
+
+/// A hyper server on one address, HTTP/1.1 and HTTP/2 in clear text, that runs until it
+/// is told to stop by SIGINT or SIGTERM.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    stop: watch::Sender<bool>,
+}
+
+impl Server {
+    /// Listens, and says where on stdout.
+    ///
+    /// # Errors
+    /// What the operating system says; where the address is taken, what to do about it.
+    pub async fn bind(options: ListenOptions) -> io::Result<Self> {
+        let address = options.listen;
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            let hint = match error.kind() {
+                io::ErrorKind::AddrInUse => "; choose another with --listen, port 0 for any",
+                _ => "",
+            };
+            io::Error::new(
+                error.kind(),
+                format!("cannot listen on {address}: {error}{hint}"),
+            )
+        })?;
+        say(&format!("listening on http://{}", listener.local_addr()?))?;
+        Ok(Self {
+            listener,
+            stop: watch::Sender::new(false),
+        })
+    }
+
+    /// Ready when the server is told to stop: what would otherwise never end, ends then.
+    pub fn stopping(&self) -> Stopping {
+        Stopping::when(self.stop.subscribe())
+    }
+
+    /// Serves until SIGINT or SIGTERM; then takes no more connections and gives those that
+    /// are open a few seconds to end.
+    ///
+    /// # Errors
+    /// Where signals cannot be listened for.
+    pub async fn run<S, B>(self, service: S) -> io::Result<()>
+    where
+        S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+        S::Future: Send,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        B: Body<Data = Bytes> + Send + 'static,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let graceful = GracefulShutdown::new();
+        loop {
+            tokio::select! {
+                accepted = self.listener.accept() => match accepted {
+                    Ok((socket, _peer)) => serve(socket, service.clone(), &graceful),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+                    }
+                },
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+            }
+        }
+        drop(self.listener);
+        self.stop.send_replace(true);
+        if tokio::time::timeout(GRACE, graceful.shutdown())
+            .await
+            .is_err()
+        {
+            tracing::warn!("stopped with requests still under way");
+        }
+        Ok(())
+    }
+}
+
+/// Serves one connection on a task of its own.
+fn serve<S, B>(socket: TcpStream, service: S, graceful: &GracefulShutdown)
+where
+    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    if let Err(error) = socket.set_nodelay(true) {
+        tracing::debug!(%error, "cannot turn Nagle's algorithm off");
+    }
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WITHIN);
+    builder.http2().timer(TokioTimer::new());
+    let service = TowerToHyperService::new(service);
+    let connection = builder
+        .serve_connection(TokioIo::new(socket), service)
+        .into_owned();
+    let connection = graceful.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            tracing::debug!(%error, "connection ended with an error");
+        }
+    });
+}
+
+/// The one line a server prints on stdout; logs go to stderr.
+#[expect(clippy::print_stdout, reason = "where it listens is a server's output")]
+fn say(line: &str) -> io::Result<()> {
+    use std::io::Write as _;
+    println!("{line}");
+    io::stdout().flush()
+}
+
+/// Ready when a [`Server`] is told to stop.
+#[must_use = "a future does nothing until it is polled"]
+pub struct Stopping {
+    stop: watch::Receiver<bool>,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send + Sync>>,
+}
+
+impl Stopping {
+    fn when(stop: watch::Receiver<bool>) -> Self {
+        let mut watched = stop.clone();
+        let stopped = Box::pin(async move {
+            // An error means that the server is gone, which is a stop too.
+            let _gone = watched.wait_for(|stop| *stop).await;
+        });
+        Self { stop, stopped }
+    }
+}
+
+impl Clone for Stopping {
+    fn clone(&self) -> Self {
+        Self::when(self.stop.clone())
+    }
+}
+
+impl Future for Stopping {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.stopped.as_mut().poll(context)
+    }
+}
+
+impl fmt::Debug for Stopping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stopping").finish_non_exhaustive()
+    }
+}
