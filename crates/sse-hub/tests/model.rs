@@ -2,7 +2,9 @@
 
 use std::num::NonZeroUsize;
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use eventwire_sse_hub::{Hub, Interest, Lagged, Subscription, Topic};
 use futures_core::Stream;
@@ -75,6 +77,16 @@ struct Reader {
     interest: Option<Vec<u8>>,
     began_below: bool,
     has_ended: bool,
+    /// Whether it found nothing when it was last polled, and nothing has happened since.
+    waits: bool,
+    wakes: usize,
+}
+
+impl Reader {
+    /// What it waits for has happened.
+    fn wake(&mut self) {
+        self.wakes += usize::from(std::mem::take(&mut self.waits));
+    }
 }
 
 impl Model {
@@ -102,6 +114,8 @@ impl Model {
             interest,
             began_below,
             has_ended: false,
+            waits: false,
+            wakes: 0,
         }
     }
 
@@ -128,6 +142,7 @@ impl Model {
             return Poll::Ready(Some(Ok(*key)));
         }
         reader.has_ended = self.is_closed;
+        reader.waits = !self.is_closed;
         if self.is_closed {
             Poll::Ready(None)
         } else {
@@ -156,6 +171,17 @@ impl Lost {
 struct Pair {
     reader: Reader,
     subscription: Subscription<u64, u64>,
+    wakes: Arc<Wakes>,
+}
+
+/// How often a task was woken.
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
 }
 
 fn topic(name: u8) -> Topic {
@@ -163,8 +189,8 @@ fn topic(name: u8) -> Topic {
 }
 
 fn check_poll(model: &Model, pair: &mut Pair) {
-    let mut context = Context::from_waker(Waker::noop());
-    let polled = pin!(&mut pair.subscription).poll_next(&mut context);
+    let waker = Waker::from(Arc::clone(&pair.wakes));
+    let polled = pin!(&mut pair.subscription).poll_next(&mut Context::from_waker(&waker));
     match (model.poll(&mut pair.reader), polled) {
         (Poll::Ready(Some(Ok(key))), Poll::Ready(Some(Ok((shown, value))))) => {
             assert_eq!((shown, value), (key, !key));
@@ -182,59 +208,98 @@ fn check_poll(model: &Model, pair: &mut Pair) {
     }
 }
 
-fn check(capacity: usize, steps: Vec<Step>) {
-    const FLOOR: u64 = 50;
-    let hub = Hub::new(NonZeroUsize::new(capacity).expect("not zero"), FLOOR);
-    let mut model = Model {
-        capacity,
-        floor: FLOOR,
-        entries: Vec::new(),
-        is_closed: false,
-    };
-    let mut pairs: Vec<Pair> = Vec::new();
-    for step in steps {
+/// A hub and its model, to which the same is done.
+struct Trial {
+    hub: Hub<u64, u64>,
+    model: Model,
+    pairs: Vec<Pair>,
+}
+
+impl Trial {
+    fn new(capacity: usize) -> Self {
+        const FLOOR: u64 = 50;
+        let hub = Hub::new(NonZeroUsize::new(capacity).expect("not zero"), FLOOR);
+        let model = Model {
+            capacity,
+            floor: FLOOR,
+            entries: Vec::new(),
+            is_closed: false,
+        };
+        Self {
+            hub,
+            model,
+            pairs: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, step: Step) {
         match step {
-            Step::Publish { gap, topics } => {
-                let key = model.head() + gap;
-                let hashed: Vec<_> = topics.iter().copied().map(topic).collect();
-                hub.publish(key, &hashed, !key);
-                model.entries.push((key, topics));
-            }
+            Step::Publish { gap, topics } => self.publish(self.model.head() + gap, topics),
             Step::Subscribe { offset, interest } => {
-                let after = model.head().saturating_add_signed(offset);
-                let hashed = match &interest {
-                    None => Interest::All,
-                    Some(topics) => Interest::any(topics.iter().copied().map(topic)),
-                };
-                let subscription = hub.subscribe(after, hashed);
-                pairs.push(Pair {
-                    reader: model.reader(after, interest),
-                    subscription,
-                });
+                self.subscribe(self.model.head().saturating_add_signed(offset), interest);
             }
-            Step::Poll { subscriber, times } if !pairs.is_empty() => {
-                let index = subscriber % pairs.len();
+            Step::Poll { subscriber, times } if !self.pairs.is_empty() => {
+                let index = subscriber % self.pairs.len();
                 for _ in 0..times {
-                    check_poll(&model, &mut pairs[index]);
+                    check_poll(&self.model, &mut self.pairs[index]);
                 }
             }
-            Step::Drop { subscriber } if !pairs.is_empty() => {
-                pairs.remove(subscriber % pairs.len());
+            Step::Drop { subscriber } if !self.pairs.is_empty() => {
+                self.pairs.remove(subscriber % self.pairs.len());
             }
             Step::Poll { .. } | Step::Drop { .. } => {}
             Step::Close => {
-                hub.close();
-                model.is_closed = true;
+                self.hub.close();
+                self.model.is_closed = true;
+                self.pairs.iter_mut().for_each(|pair| pair.reader.wake());
             }
         }
-        let follow = |pair: &&Pair| !pair.reader.has_ended && !pair.reader.began_below;
-        assert_eq!(hub.subscribers(), pairs.iter().filter(follow).count());
+    }
+
+    fn publish(&mut self, key: u64, topics: Vec<u8>) {
+        let hashed: Vec<_> = topics.iter().copied().map(topic).collect();
+        self.hub.publish(key, &hashed, !key);
+        for Pair { reader, .. } in &mut self.pairs {
+            if key > reader.began_after && Model::meets(reader.interest.as_ref(), &topics) {
+                reader.wake();
+            }
+        }
+        self.model.entries.push((key, topics));
+    }
+
+    fn subscribe(&mut self, after: u64, interest: Option<Vec<u8>>) {
+        let hashed = match &interest {
+            None => Interest::All,
+            Some(topics) => Interest::any(topics.iter().copied().map(topic)),
+        };
+        let subscription = self.hub.subscribe(after, hashed);
+        let reader = self.model.reader(after, interest);
+        self.pairs.push(Pair {
+            reader,
+            subscription,
+            wakes: Arc::default(),
+        });
+    }
+
+    fn check(&self) {
+        let follows = |pair: &&Pair| !pair.reader.has_ended && !pair.reader.began_below;
+        assert_eq!(
+            self.hub.subscribers(),
+            self.pairs.iter().filter(follows).count()
+        );
+        for pair in &self.pairs {
+            assert_eq!(pair.wakes.0.load(Ordering::Relaxed), pair.reader.wakes);
+        }
     }
 }
 
 proptest! {
     #[test]
-    fn shows_what_the_model_shows(capacity in 1..9_usize, steps in steps()) {
-        check(capacity, steps);
+    fn shows_tells_and_wakes_as_the_model_does(capacity in 1..9_usize, steps in steps()) {
+        let mut trial = Trial::new(capacity);
+        for step in steps {
+            trial.take(step);
+            trial.check();
+        }
     }
 }
