@@ -1,4 +1,4 @@
-use eventwire_store::{Append, Expect, Guard, Position, Query, StreamName, Version};
+use eventwire_store::{Append, Expect, Position, Query, StreamName, Version};
 
 /// Which events a decision rests on, and so whose coming makes it be taken again.
 ///
@@ -18,20 +18,20 @@ use eventwire_store::{Append, Expect, Guard, Position, Query, StreamName, Versio
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Boundary {
-    // Invariant: at least one of the two.
-    stream: Option<StreamName>,
-    query: Option<Query>,
+pub struct Boundary(Parts);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Parts {
+    Stream(StreamName),
+    Query(Query),
+    Both(StreamName, Query),
 }
 
 impl Boundary {
     /// The events of one stream decide, and the new ones follow them there.
     #[must_use]
     pub fn stream(stream: StreamName) -> Self {
-        Self {
-            stream: Some(stream),
-            query: None,
-        }
+        Self(Parts::Stream(stream))
     }
 
     /// The events of a query decide, wherever they are: a Dynamic Consistency Boundary
@@ -41,53 +41,48 @@ impl Boundary {
     /// `query_guards`.
     #[must_use]
     pub fn query(query: Query) -> Self {
-        Self {
-            stream: None,
-            query: Some(query),
-        }
+        Self(Parts::Query(query))
     }
 
     /// The events of this query decide as well. An event that is in several parts of the
     /// boundary is folded once.
     #[must_use]
-    pub fn and(mut self, query: Query) -> Self {
-        self.query = Some(match self.query {
-            Some(before) => before.or(query),
-            None => query,
-        });
-        self
+    pub fn and(self, query: Query) -> Self {
+        Self(match self.0 {
+            Parts::Stream(stream) => Parts::Both(stream, query),
+            Parts::Query(before) => Parts::Query(before.or(query)),
+            Parts::Both(stream, before) => Parts::Both(stream, before.or(query)),
+        })
     }
 
     /// The stream the new events go to, if any.
     #[must_use]
     pub fn writes_to(&self) -> Option<&StreamName> {
-        self.stream.as_ref()
+        match &self.0 {
+            Parts::Stream(stream) | Parts::Both(stream, _) => Some(stream),
+            Parts::Query(_) => None,
+        }
     }
 
     /// All events that decide.
     #[must_use]
     pub fn reads(&self) -> Query {
-        match (&self.stream, &self.query) {
-            (Some(stream), Some(query)) => Query::stream(stream.clone()).or(query.clone()),
-            (Some(stream), None) => Query::stream(stream.clone()),
-            (None, Some(query)) => query.clone(),
-            (None, None) => unreachable!("a boundary has a stream or a query"),
+        match &self.0 {
+            Parts::Stream(stream) => Query::stream(stream.clone()),
+            Parts::Query(query) => query.clone(),
+            Parts::Both(stream, query) => Query::stream(stream.clone()).or(query.clone()),
         }
     }
 
     /// An append that happens only where nothing has come since the boundary was read: up
     /// to `looked_to`, with the stream at `version`.
     pub(crate) fn append_after(&self, version: Option<Version>, looked_to: Position) -> Append {
-        let append = match &self.stream {
-            Some(stream) => Append::to(stream.clone()).guard(Guard::Stream {
-                stream: stream.clone(),
-                expect: version.map_or(Expect::NoStream, Expect::Exact),
-            }),
-            None => Append::new(),
-        };
-        match &self.query {
-            Some(query) => append.no_match(query.clone(), looked_to),
-            None => append,
+        let unmoved = version.map_or(Expect::NoStream, Expect::Exact);
+        let follow = |stream: &StreamName| Append::to(stream.clone()).expect(unmoved);
+        match &self.0 {
+            Parts::Stream(stream) => follow(stream),
+            Parts::Query(query) => Append::new().no_match(query.clone(), looked_to),
+            Parts::Both(stream, query) => follow(stream).no_match(query.clone(), looked_to),
         }
     }
 }

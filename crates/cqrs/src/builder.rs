@@ -52,11 +52,11 @@ pub enum RegistrationError {
         /// The names it has.
         variants: &'static [&'static str],
     },
-    /// A command type that is not an enum in serde's default form, so that names cannot
-    /// stand for its variants.
+    /// A type of commands or events that is not an enum in serde's default form, so that
+    /// names cannot stand for its variants.
     #[error("{target} is not an externally tagged serde enum; remove `tag` and `untagged`")]
     NotAnEnum {
-        /// The command type's Rust name.
+        /// The type's Rust name.
         target: &'static str,
     },
 }
@@ -76,7 +76,8 @@ impl DispatcherBuilder {
     pub fn command<D: Decider>(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         let registered = check_variant::<D::Command>(&name)
-            .and_then(|()| insert("command", &mut self.commands, name, dispatch_to::<D>));
+            .and_then(|()| variants_of::<D::Event>())
+            .and_then(|_| insert("command", &mut self.commands, name, dispatch_to::<D>));
         self.note(registered)
     }
 

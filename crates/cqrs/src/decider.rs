@@ -39,8 +39,8 @@ pub trait Decider: Default + Send + 'static {
     ///
     /// # Errors
     /// [`NameError`] where what the event says cannot be a tag.
+    #[expect(unused_variables, reason = "the name is for those who override it")]
     fn tags(event: &Self::Event) -> Result<Vec<Tag>, NameError> {
-        let _: &Self::Event = event;
         Ok(Vec::new())
     }
 

@@ -28,7 +28,7 @@ pub enum CommandError {
     },
     /// The JSON is well formed, but what it says can never be carried out: mend it.
     #[error("invalid command: {0}")]
-    Invalid(InvalidCommand),
+    Invalid(#[from] InvalidCommand),
     /// Past a limit of the store: send less.
     #[error("{what} is {size}, over the limit of {limit}; send less")]
     TooLarge {
@@ -60,7 +60,7 @@ pub enum CommandError {
         retry_after: Option<Duration>,
     },
     /// The events may or may not be there for good: repeat the request with the same key,
-    /// and without a key read before deciding.
+    /// and without a key read before deciding anew.
     #[error("the command may or may not have happened; repeat it only with its key")]
     Indeterminate {
         /// The key the command had.
@@ -87,13 +87,9 @@ impl CommandError {
         }
     }
 
-    /// What a store's error means for a command that was decided `attempts` times.
-    pub(crate) fn from_append(error: AppendError, attempts: u32) -> Self {
+    /// What a store's error means, where it is not a conflict: those are decided again.
+    pub(crate) fn from_append(error: AppendError) -> Self {
         match error {
-            AppendError::Conflict(conflict) => Self::Conflict(Contention {
-                attempts,
-                actual: conflict.actual,
-            }),
             AppendError::Busy {
                 reason,
                 retry_after,
@@ -181,5 +177,76 @@ fn lost(actual: Actual) -> String {
     match actual {
         Actual::Match(_) => actual.to_string(),
         _ => format!("{actual} now"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_caller_does_next_survives_the_way_up() {
+        let key = || IdempotencyKey::new("k").unwrap();
+        let cause = || Cause::from("disk on fire");
+        for (error, variant, message) in [
+            (
+                AppendError::Busy {
+                    reason: "the queue is full",
+                    retry_after: Some(Duration::from_secs(1)),
+                },
+                "Busy",
+                "store is busy: the queue is full; nothing was written, try again",
+            ),
+            (
+                AppendError::Indeterminate {
+                    key: Some(key()),
+                    cause: cause(),
+                },
+                "Indeterminate",
+                "the command may or may not have happened; repeat it only with its key",
+            ),
+            (
+                AppendError::TooLarge {
+                    what: "the append in bytes",
+                    size: 9,
+                    limit: 8,
+                },
+                "TooLarge",
+                "the append in bytes is 9, over the limit of 8; send less",
+            ),
+            (
+                AppendError::Invalid(InvalidAppend::KeyReused(key())),
+                "KeyReused",
+                "idempotency key \"k\" was used for another request; choose a new key",
+            ),
+            (
+                AppendError::Poisoned { cause: cause() },
+                "Store",
+                "store has stopped writing after an I/O error; reopen it to recover",
+            ),
+            (
+                AppendError::Unsupported("query guards"),
+                "Store",
+                "this store does not support query guards",
+            ),
+        ] {
+            let error = CommandError::from_append(error);
+            assert_eq!(error.to_string(), message);
+            assert!(format!("{error:?}").starts_with(variant), "{error:?}");
+        }
+    }
+
+    #[test]
+    fn a_cause_is_the_source_and_a_refusal_keeps_its_type() {
+        let error = CommandError::from_append(AppendError::Indeterminate {
+            key: None,
+            cause: Cause::from("disk on fire"),
+        });
+        assert_eq!(error.source().unwrap().to_string(), "disk on fire");
+
+        let refused = CommandError::Refused(Box::new(InvalidCommand::NothingToExpect));
+        assert!(refused.refusal::<InvalidCommand>().is_some());
+        assert!(refused.refusal::<NameError>().is_none());
+        assert!(error.refusal::<InvalidCommand>().is_none());
     }
 }

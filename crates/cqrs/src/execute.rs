@@ -3,7 +3,7 @@ use eventwire_store::{Actual, Append, AppendError, EventStore, Expect, NewEvent}
 use crate::boundary::Boundary;
 use crate::codec;
 use crate::decider::Decider;
-use crate::error::{CommandError, InvalidCommand, Unmet};
+use crate::error::{CommandError, Contention, InvalidCommand, Unmet};
 use crate::fold::Folded;
 use crate::receipt::Receipt;
 use crate::request::CommandOptions;
@@ -18,47 +18,25 @@ pub(crate) async fn execute<D: Decider>(
     command: D::Command,
     options: CommandOptions,
 ) -> Result<Receipt, CommandError> {
-    let boundary = boundary::<D>(&command, &options)?;
-    if let Some(receipt) = recall(store, &options, 0).await? {
+    let execution = Execution::<D> {
+        store,
+        boundary: boundary::<D>(&command, &options)?,
+        command,
+        options,
+    };
+    let mut attempts = 0;
+    if let Some(receipt) = execution.recall(attempts).await? {
         return Ok(receipt);
     }
-    let mut attempts = 1;
     let mut lost_to = None;
     loop {
-        let folded = Folded::<D>::read(store, &boundary, lost_to).await?;
-        let append = match decide(&folded, &command, &boundary, &options) {
-            Ok(Some(append)) => append,
-            unwritten => {
-                // The history may hold what another request with this key wrote since the
-                // first look. Then that request's receipt is the answer, not what this one
-                // has to say about its own effect.
-                if let Some(receipt) = recall(store, &options, attempts).await? {
-                    return Ok(receipt);
-                }
-                return unwritten.map(|_| Receipt {
-                    appended: None,
-                    attempts,
-                });
+        attempts = u32::saturating_add(attempts, 1);
+        match execution.attempt(attempts, lost_to).await? {
+            Attempt::Settled(receipt) => return Ok(receipt),
+            Attempt::Lost(actual) if attempts > retries => {
+                return Err(CommandError::Conflict(Contention { attempts, actual }));
             }
-        };
-        match store.append(append).await {
-            Ok(appended) => {
-                return Ok(Receipt {
-                    appended: Some(appended),
-                    attempts,
-                });
-            }
-            Err(AppendError::Conflict(conflict)) if attempts <= retries => {
-                expected(&options, conflict.actual)?;
-                lost_to = Some(conflict.actual);
-                attempts += 1;
-            }
-            Err(error) => {
-                if let AppendError::Conflict(conflict) = &error {
-                    expected(&options, conflict.actual)?;
-                }
-                return Err(CommandError::from_append(error, attempts));
-            }
+            Attempt::Lost(actual) => lost_to = Some(actual),
         }
     }
 }
@@ -67,71 +45,114 @@ fn boundary<D: Decider>(
     command: &D::Command,
     options: &CommandOptions,
 ) -> Result<Boundary, CommandError> {
-    let boundary =
-        D::boundary(command).map_err(|error| CommandError::Invalid(InvalidCommand::Name(error)))?;
+    let boundary = D::boundary(command).map_err(InvalidCommand::Name)?;
     if options.expect != Expect::Any && boundary.writes_to().is_none() {
-        return Err(CommandError::Invalid(InvalidCommand::NothingToExpect));
+        return Err(InvalidCommand::NothingToExpect.into());
     }
     Ok(boundary)
 }
 
-/// The receipt an earlier request with this key got, if there was one.
-async fn recall(
-    store: &dyn EventStore,
-    options: &CommandOptions,
-    attempts: u32,
-) -> Result<Option<Receipt>, CommandError> {
-    let Some((key, fingerprint)) = &options.identity else {
-        return Ok(None);
-    };
-    match store.recall(key.clone()).await? {
-        None => Ok(None),
-        Some(recalled) if recalled.fingerprint == *fingerprint => Ok(Some(Receipt {
-            appended: Some(recalled.appended),
-            attempts,
-        })),
-        Some(_) => Err(CommandError::KeyReused(key.clone())),
-    }
+/// A command and all it is judged by.
+struct Execution<'a, D: Decider> {
+    store: &'a dyn EventStore,
+    boundary: Boundary,
+    command: D::Command,
+    options: CommandOptions,
 }
 
-/// What to append; nothing where nothing needs to happen.
-fn decide<D: Decider>(
-    folded: &Folded<D>,
-    command: &D::Command,
-    boundary: &Boundary,
-    options: &CommandOptions,
-) -> Result<Option<Append>, CommandError> {
-    expected(options, Actual::Version(folded.version))?;
-    let events = folded
-        .state
-        .decide(command)
-        .map_err(|refusal| CommandError::Refused(Box::new(refusal)))?;
-    if events.is_empty() {
-        return Ok(None);
-    }
-    let mut append = boundary.append_after(folded.version, folded.looked_to);
-    for event in &events {
-        let tags =
-            D::tags(event).map_err(|error| CommandError::Invalid(InvalidCommand::Name(error)))?;
-        let new = codec::encode(event)?.metadata(options.metadata.clone());
-        append = append.event(tags.into_iter().fold(new, NewEvent::tag));
-    }
-    Ok(Some(match &options.identity {
-        Some((key, fingerprint)) => append.key(key.clone()).fingerprint(*fingerprint),
-        None => append,
-    }))
+enum Attempt {
+    Settled(Receipt),
+    /// Something came in between: this is what the store found.
+    Lost(Actual),
 }
 
-/// Whether the caller's expectation still stands. A race alone does not fail it: a stream
-/// that must exist still exists with one event more.
-fn expected(options: &CommandOptions, actual: Actual) -> Result<(), CommandError> {
-    match actual {
-        Actual::Version(actual) if !options.expect.is_met_by(actual) => {
-            Err(CommandError::Precondition(Unmet {
-                expected: options.expect,
-                actual,
-            }))
+impl<D: Decider> Execution<'_, D> {
+    async fn attempt(
+        &self,
+        attempts: u32,
+        lost_to: Option<Actual>,
+    ) -> Result<Attempt, CommandError> {
+        let folded = Folded::read(self.store, &self.boundary, lost_to).await?;
+        let append = match self.decide(&folded) {
+            Ok(Some(append)) => append,
+            unwritten => {
+                // The history may hold what another request with this key wrote since the
+                // first look. Then that request's receipt is the answer, not what this one
+                // has to say about its own effect.
+                if let Some(receipt) = self.recall(attempts).await? {
+                    return Ok(Attempt::Settled(receipt));
+                }
+                return unwritten.map(|_| {
+                    Attempt::Settled(Receipt {
+                        appended: None,
+                        attempts,
+                    })
+                });
+            }
+        };
+        match self.store.append(append).await {
+            Ok(appended) => Ok(Attempt::Settled(Receipt {
+                appended: Some(appended),
+                attempts,
+            })),
+            Err(AppendError::Conflict(conflict)) => {
+                self.check_expected(conflict.actual)?;
+                Ok(Attempt::Lost(conflict.actual))
+            }
+            Err(error) => Err(CommandError::from_append(error)),
         }
-        _ => Ok(()),
+    }
+
+    /// The receipt an earlier request with this key got, if there was one.
+    async fn recall(&self, attempts: u32) -> Result<Option<Receipt>, CommandError> {
+        let Some((key, fingerprint)) = &self.options.identity else {
+            return Ok(None);
+        };
+        match self.store.recall(key.clone()).await? {
+            None => Ok(None),
+            Some(recalled) if recalled.fingerprint == *fingerprint => Ok(Some(Receipt {
+                appended: Some(recalled.appended),
+                attempts,
+            })),
+            Some(_) => Err(CommandError::KeyReused(key.clone())),
+        }
+    }
+
+    /// What to append; nothing where nothing needs to happen.
+    fn decide(&self, folded: &Folded<D>) -> Result<Option<Append>, CommandError> {
+        self.check_expected(Actual::Version(folded.version))?;
+        let events = folded
+            .state
+            .decide(&self.command)
+            .map_err(|refusal| CommandError::Refused(Box::new(refusal)))?;
+        if events.is_empty() {
+            return Ok(None);
+        }
+        let mut append = self.boundary.append_after(folded.version, folded.looked_to);
+        for event in &events {
+            append = append.event(self.new_event(event)?);
+        }
+        Ok(Some(match &self.options.identity {
+            Some((key, fingerprint)) => append.key(key.clone()).fingerprint(*fingerprint),
+            None => append,
+        }))
+    }
+
+    fn new_event(&self, event: &D::Event) -> Result<NewEvent, CommandError> {
+        let tags = D::tags(event).map_err(InvalidCommand::Name)?;
+        let new = codec::encode(event)?.metadata(self.options.metadata.clone());
+        Ok(tags.into_iter().fold(new, NewEvent::tag))
+    }
+
+    /// Whether the caller's expectation still stands. A race alone does not fail it: a
+    /// stream that must exist still exists with one event more.
+    fn check_expected(&self, actual: Actual) -> Result<(), CommandError> {
+        let expected = self.options.expect;
+        match actual {
+            Actual::Version(actual) if !expected.is_met_by(actual) => {
+                Err(CommandError::Precondition(Unmet { expected, actual }))
+            }
+            _ => Ok(()),
+        }
     }
 }

@@ -75,3 +75,77 @@ impl<D: Decider> Folded<D> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use eventwire_store::{
+        Append, EventType, MemoryStore, NameError, NewEvent, Query, StreamName, Tag,
+    };
+    use futures_executor::block_on;
+
+    use super::*;
+
+    /// Counts what it is shown.
+    #[derive(Debug, Default)]
+    struct Count(usize);
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    enum Tick {
+        Tick,
+    }
+
+    impl Decider for Count {
+        type Command = Tick;
+        type Event = Tick;
+        type Refusal = std::convert::Infallible;
+
+        fn boundary(_: &Tick) -> Result<Boundary, NameError> {
+            Ok(Boundary::stream(stream("a")))
+        }
+        fn evolve(&mut self, _: &Tick) {
+            self.0 += 1;
+        }
+        fn decide(&self, _: &Tick) -> Result<Vec<Tick>, Self::Refusal> {
+            Ok(vec![Tick::Tick])
+        }
+    }
+
+    fn stream(name: &str) -> StreamName {
+        StreamName::new(name).unwrap()
+    }
+
+    #[test]
+    fn what_does_not_match_is_looked_at_and_not_folded() {
+        let store = MemoryStore::new();
+        let tick = || NewEvent::new(EventType::new("Tick").unwrap(), "null");
+        let tag = Tag::new("t").unwrap();
+        let ticks = [
+            tick().stream(stream("a")),
+            tick().stream(stream("a")).tag(tag.clone()),
+            tick().stream(stream("b")).tag(tag.clone()),
+            tick().stream(stream("b")),
+        ];
+        let head = block_on(store.append(Append::new().extend(ticks)))
+            .unwrap()
+            .last();
+
+        let by_tag = Query::tags([tag]);
+        let version = |number| Version::new(number);
+        for (boundary, count, at) in [
+            (Boundary::stream(stream("a")), 2, version(2)),
+            (Boundary::stream(stream("c")), 0, None),
+            (Boundary::query(by_tag.clone()), 2, None),
+            (
+                Boundary::stream(stream("a")).and(by_tag.clone()),
+                3,
+                version(2),
+            ),
+            (Boundary::stream(stream("c")).and(by_tag), 2, None),
+        ] {
+            let folded = block_on(Folded::<Count>::read(&store, &boundary, None)).unwrap();
+            assert_eq!(folded.state.0, count, "{boundary:?}");
+            assert_eq!(folded.version, at, "{boundary:?}");
+            assert_eq!(folded.looked_to, head, "{boundary:?}");
+        }
+    }
+}

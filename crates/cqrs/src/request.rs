@@ -97,6 +97,9 @@ impl CommandOptions {
     /// What the stream of the command's boundary must be: what the caller has seen of it.
     /// Where it is not, the answer is
     /// [`CommandError::Precondition`](crate::CommandError::Precondition), without a retry.
+    ///
+    /// Judged by what the store's readers are shown: where they trail, wait for the position
+    /// the expectation comes from ([`EventStore::wait_for`](eventwire_store::EventStore::wait_for)).
     #[must_use]
     pub fn expect(mut self, expect: Expect) -> Self {
         self.expect = expect;

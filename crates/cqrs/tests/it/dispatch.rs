@@ -1,14 +1,18 @@
 //! A command and a query, by name and by type: receipts, and what each mistake is answered.
 
-use crate::room::{Room, RoomRefusal, lobby, open, post, post_once};
+use std::marker::PhantomData;
+
 use eventwire_cqrs::{
-    CommandError, CommandOptions, CommandRequest, Dispatcher, QueryError, RegistrationError,
+    Boundary, CommandError, CommandOptions, CommandRequest, Decider, Dispatcher, QueryError,
+    RegistrationError,
 };
-use eventwire_store::{
-    EventStore, Expect, Item, MemoryStore, Query, ReadOptions, RecordedEvent, Version,
-};
+use eventwire_store::{Expect, MemoryStore, NameError, Version};
 use futures_executor::block_on;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::room::{Room, RoomCommand, RoomEvent, RoomRefusal, lobby, open, post, post_once};
+use crate::stores::events;
 
 fn dispatcher(store: &MemoryStore) -> Dispatcher {
     Dispatcher::builder(store.clone())
@@ -21,19 +25,6 @@ fn opened() -> (MemoryStore, Dispatcher) {
     let dispatcher = dispatcher(&store);
     block_on(dispatcher.execute::<Room>(open())).unwrap();
     (store, dispatcher)
-}
-
-fn events(store: &MemoryStore) -> Vec<RecordedEvent> {
-    block_on(async {
-        let mut events = Vec::new();
-        let mut items = store.read(Query::all(), ReadOptions::all());
-        while let Some(item) = items.next().await {
-            if let Item::Event(event) = item.unwrap() {
-                events.push(event);
-            }
-        }
-        events
-    })
 }
 
 fn exact(version: u64) -> Expect {
@@ -50,7 +41,7 @@ fn a_command_by_name_is_written_and_answered_with_its_place() {
     assert_eq!(receipt.attempts, 1);
     assert_eq!(appended.version_of(&lobby()), Version::new(2));
 
-    let written = events(&store).pop().unwrap();
+    let written = block_on(events(&store)).pop().unwrap();
     assert_eq!(written.position, appended.last());
     assert_eq!(written.stream_name(), Some(&lobby()));
     assert_eq!(written.event_type.as_str(), "message-posted");
@@ -65,7 +56,7 @@ fn a_decision_that_nothing_needs_to_happen_writes_nothing() {
     let receipt = block_on(dispatcher.execute::<Room>(post_once("hi"))).unwrap();
     assert_eq!(receipt.appended, None);
     assert_eq!(receipt.attempts, 1);
-    assert_eq!(events(&store).len(), 2);
+    assert_eq!(block_on(events(&store)).len(), 2);
 }
 
 #[test]
@@ -124,7 +115,7 @@ fn a_request_that_is_wrong_is_told_what_and_where() {
         let error = block_on(dispatcher.dispatch(request)).unwrap_err();
         assert_eq!(error.to_string(), message, "{name} {body}");
     }
-    assert_eq!(events(&store).len(), 1);
+    assert_eq!(block_on(events(&store)).len(), 1);
 }
 
 #[test]
@@ -158,7 +149,10 @@ fn an_expectation_that_does_not_hold_is_told_what_is_there() {
         let outcome = block_on(dispatcher.execute_with::<Room>(post("hi"), options));
         let error = outcome.err().map(|error| error.to_string());
         assert_eq!(error.as_deref(), message, "{expect:?}");
-        assert_eq!(events(&store).len(), if message.is_some() { 1 } else { 2 });
+        assert_eq!(
+            block_on(events(&store)).len(),
+            if message.is_some() { 1 } else { 2 }
+        );
     }
 }
 
@@ -231,34 +225,45 @@ fn a_query_answers_json_for_json() {
     }
 }
 
+/// Serde enums that are not in the default form.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+enum Tagged {
+    Open {},
+}
+
+/// Commands of `C` make events of `E`, or would.
+#[derive(Debug)]
+struct Never<C, E>(PhantomData<fn() -> (C, E)>);
+
+impl<C, E> Default for Never<C, E> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<C, E> Decider for Never<C, E>
+where
+    C: DeserializeOwned + Send + Sync + 'static,
+    E: Serialize + DeserializeOwned + Send + 'static,
+{
+    type Command = C;
+    type Event = E;
+    type Refusal = RoomRefusal;
+
+    fn boundary(_: &C) -> Result<Boundary, NameError> {
+        Ok(Boundary::stream(lobby()))
+    }
+    fn evolve(&mut self, _: &E) {}
+    fn decide(&self, _: &C) -> Result<Vec<E>, RoomRefusal> {
+        Ok(vec![])
+    }
+}
+
 #[test]
 fn a_name_nothing_can_be_registered_under_is_found_before_the_first_call() {
-    #[derive(Debug, Default)]
-    struct Tagged;
-
-    #[derive(Deserialize)]
-    #[serde(tag = "kind")]
-    enum TaggedCommand {
-        Open {},
-    }
-
-    impl eventwire_cqrs::Decider for Tagged {
-        type Command = TaggedCommand;
-        type Event = crate::room::RoomEvent;
-        type Refusal = RoomRefusal;
-
-        fn boundary(
-            command: &TaggedCommand,
-        ) -> Result<eventwire_cqrs::Boundary, eventwire_store::NameError> {
-            let TaggedCommand::Open {} = command;
-            Ok(eventwire_cqrs::Boundary::stream(lobby()))
-        }
-        fn evolve(&mut self, _: &crate::room::RoomEvent) {}
-        fn decide(&self, _: &TaggedCommand) -> Result<Vec<crate::room::RoomEvent>, RoomRefusal> {
-            Ok(vec![])
-        }
-    }
-
+    const NOT_AN_ENUM: &str =
+        "it::dispatch::Tagged is not an externally tagged serde enum; remove `tag` and `untagged`";
     let builder = || Dispatcher::builder(MemoryStore::new());
     let nothing = |(): ()| async { Ok::<_, QueryError>(()) };
     for (builder, message) in [
@@ -276,9 +281,21 @@ fn a_name_nothing_can_be_registered_under_is_found_before_the_first_call() {
              its variants are open-room, post-message, post-once",
         ),
         (
-            builder().command::<Tagged>("Open"),
-            "it::dispatch::a_name_nothing_can_be_registered_under_is_found_before_the_first_call\
-             ::TaggedCommand is not an externally tagged serde enum; remove `tag` and `untagged`",
+            builder().command::<Never<Tagged, RoomEvent>>("Open"),
+            NOT_AN_ENUM,
+        ),
+        (
+            builder().commands::<Never<Tagged, RoomEvent>>(),
+            NOT_AN_ENUM,
+        ),
+        (
+            builder().command::<Never<RoomCommand, Tagged>>("open-room"),
+            NOT_AN_ENUM,
+        ),
+        (
+            builder().command::<Room>("Open").command::<Room>("Close"),
+            "\"Open\" is no variant of it::room::RoomCommand; \
+             its variants are open-room, post-message, post-once",
         ),
     ] {
         let mistake: RegistrationError = builder.try_build().unwrap_err();

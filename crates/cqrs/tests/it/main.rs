@@ -2,5 +2,11 @@
 
 #![cfg(test)]
 
+mod codec;
 mod dispatch;
+mod examples;
+mod history;
+mod idempotency;
+mod races;
 mod room;
+mod stores;
