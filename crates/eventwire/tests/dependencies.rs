@@ -14,15 +14,15 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         &[
             "bytes",
             "eventwire-sse",
-            "form_urlencoded",
             "futures-core",
             "http",
             "http-body",
+            "percent-encoding",
             "pin-project-lite",
             "tokio",
         ],
     ),
-    ("eventwire-sse-hub", &["futures-core", "loom"]),
+    ("eventwire-sse-hub", &["futures-core"]),
     (
         "eventwire-store",
         &[
@@ -42,7 +42,14 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ),
     (
         "eventwire-store-testkit",
-        &["bytes", "eventwire-store", "futures-executor", "proptest"],
+        &[
+            "bytes",
+            "eventwire-store",
+            "futures-core",
+            "futures-executor",
+            "proptest",
+            "thiserror",
+        ],
     ),
     (
         "eventwire-cqrs",
@@ -58,7 +65,6 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         "eventwire-feed",
         &[
             "base64",
-            "bytes",
             "eventwire-sse",
             "eventwire-sse-hub",
             "eventwire-store",
@@ -78,7 +84,6 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "eventwire-sse-body",
             "eventwire-store",
             "form_urlencoded",
-            "futures-core",
             "http",
             "http-body",
             "http-body-util",

@@ -153,9 +153,9 @@ impl FrameStream {
     fn poll_stage(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
         match &mut self.stage {
             Stage::Locate(head) => {
-                let head = ready!(Pin::new(head).poll(context))?;
-                self.cursor = head;
-                self.told = head;
+                // Not told yet: a client that is cut off before the first event has no id to
+                // come back with, so an idle stream tells it of this place.
+                self.cursor = ready!(Pin::new(head).poll(context))?;
                 self.stage = self.live();
             }
             Stage::History(events) => {

@@ -201,6 +201,24 @@ async fn a_filter_that_matches_nothing_reports_how_far_the_log_was_looked_at() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_came_for_what_is_next_learns_where_it_is() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    let position = append(&store, "s", "t", "x").await;
+    let mut frames = feed.follow(Follow::new(Query::all()));
+    let progress = next(&mut frames).await;
+    let cursor = Cursor {
+        epoch: store.epoch(),
+        position,
+    }
+    .to_string();
+    assert_eq!(field(&progress, "event"), Some("eventwire.progress"));
+    assert_eq!(field(&progress, "id"), Some(cursor.as_str()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn signals_are_sent_where_they_were_asked_for() {
     let store = MemoryStore::new();
     let feed = Feed::start(store.clone(), FeedOptions::default())
