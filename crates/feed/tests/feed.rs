@@ -1,5 +1,10 @@
 //! What a subscriber is sent, through hand-over, lag, filters, gaps and the end.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by panicking"
+)]
+
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
