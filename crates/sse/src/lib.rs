@@ -4,7 +4,9 @@
 
 extern crate alloc;
 
+mod block;
 mod decimal;
+mod engine;
 mod event;
 mod event_head;
 mod event_id;
@@ -12,7 +14,12 @@ mod event_name;
 mod event_ref;
 mod field;
 mod frame;
+mod item;
+mod limits;
 mod lines;
+mod parser;
+mod scan;
+mod text;
 
 pub use event::Event;
 pub use event_head::EventHead;
@@ -21,3 +28,6 @@ pub use event_name::EventName;
 pub use event_ref::EventRef;
 pub use field::{Field, FieldError};
 pub use frame::Frame;
+pub use item::{Item, MessageRef};
+pub use limits::{Limits, TooLarge};
+pub use parser::{Items, Parser};

@@ -1,0 +1,91 @@
+use alloc::vec::Vec;
+
+/// Where the value of a field lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The block has no such field.
+    Absent,
+    /// In the chunk that is being read.
+    Chunk { start: usize, end: usize },
+    /// In the buffer of [`Held`] that has the field's name.
+    Held,
+}
+
+/// The fields that a block has so far.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Block {
+    pub(crate) name: Place,
+    pub(crate) id: Place,
+    pub(crate) data: Place,
+}
+
+impl Block {
+    pub(crate) const EMPTY: Self = Self {
+        name: Place::Absent,
+        id: Place::Absent,
+        data: Place::Absent,
+    };
+
+    pub(crate) fn is_empty(&self) -> bool {
+        matches!(
+            self,
+            Self {
+                name: Place::Absent,
+                id: Place::Absent,
+                data: Place::Absent
+            }
+        )
+    }
+}
+
+/// Values that had to be copied: because their chunk is gone, or their lines had to be joined.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) name: Vec<u8>,
+    pub(crate) id: Vec<u8>,
+    pub(crate) data: Vec<u8>,
+    /// The beginning of a line whose end has not arrived.
+    pub(crate) line: Vec<u8>,
+}
+
+impl Held {
+    /// Copies what lies in the chunk, so that the block outlives it.
+    pub(crate) fn keep(&mut self, chunk: &[u8], block: &mut Block) {
+        keep(&mut self.name, chunk, &mut block.name);
+        keep(&mut self.id, chunk, &mut block.id);
+        keep(&mut self.data, chunk, &mut block.data);
+    }
+
+    /// The held line, which is a comment, without its colon.
+    pub(crate) fn comment(&self) -> &[u8] {
+        self.line.get(1..).unwrap_or_default()
+    }
+
+    /// Makes the data of the block ready for one more line to be appended to it.
+    pub(crate) fn open_data(&mut self, chunk: &[u8], data: &mut Place) {
+        keep(&mut self.data, chunk, data);
+        if *data == Place::Absent {
+            clear(&mut self.data);
+            *data = Place::Held;
+        } else {
+            self.data.push(b'\n');
+        }
+    }
+}
+
+fn keep(buffer: &mut Vec<u8>, chunk: &[u8], place: &mut Place) {
+    if let Place::Chunk { start, end } = *place {
+        clear(buffer);
+        buffer.extend_from_slice(&chunk[start..end]);
+        *place = Place::Held;
+    }
+}
+
+/// Empties the buffer, and gives back what a rare large value made it grow to.
+pub(crate) fn clear(buffer: &mut Vec<u8>) {
+    const KEPT: usize = 2 << 20;
+    if buffer.capacity() > KEPT {
+        *buffer = Vec::new();
+    }
+    buffer.clear();
+}

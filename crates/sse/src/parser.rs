@@ -1,0 +1,193 @@
+use alloc::string::String;
+
+use crate::engine::{Engine, Step};
+use crate::item::{Item, MessageRef};
+use crate::limits::Limits;
+use crate::scan::At;
+use crate::text::Source;
+
+/// Reads an event stream, chunk by chunk, however it is cut.
+///
+/// It follows the interpretation of the WHATWG HTML standard to the letter and allocates
+/// only for what crosses the border of a chunk or has to be joined. What it finds is lent, by
+/// [`feed`](Self::feed), or handed to a closure, by [`feed_each`](Self::feed_each), which is
+/// faster; `BytesParser` gives items that can be kept.
+///
+/// ```
+/// use eventwire_sse::{Item, Parser};
+///
+/// let mut parser = Parser::new();
+/// let mut data = Vec::new();
+/// for chunk in [&b"id: 1\ndata: he"[..], b"llo\n", b"\ndata"] {
+///     let mut items = parser.feed(chunk);
+///     while let Some(item) = items.next() {
+///         if let Item::Event(event) = item {
+///             data.push(event.data().to_owned());
+///         }
+///     }
+/// }
+/// assert_eq!(data, ["hello"]);
+/// assert_eq!(parser.last_event_id(), "1");
+/// ```
+#[derive(Debug)]
+pub struct Parser {
+    engine: Engine,
+    spare: Spare,
+}
+
+/// Where text goes that had to be repaired.
+#[derive(Debug, Default)]
+struct Spare {
+    name: String,
+    data: String,
+}
+
+impl Parser {
+    /// A parser at the start of a stream.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self::with(Limits::DEFAULT, String::new())
+    }
+
+    /// A parser at the start of a stream that goes on after the event with this id.
+    #[must_use]
+    pub fn resume(last_event_id: impl Into<String>) -> Self {
+        Self::with(Limits::DEFAULT, last_event_id.into())
+    }
+
+    /// Sets what the parser refuses to take.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.engine.set_limits(limits);
+        self
+    }
+
+    const fn with(limits: Limits, last_event_id: String) -> Self {
+        Self {
+            engine: Engine::new(limits, last_event_id),
+            spare: Spare {
+                name: String::new(),
+                data: String::new(),
+            },
+        }
+    }
+
+    /// The items that end in this chunk, lent one at a time.
+    ///
+    /// The chunk has been read when [`Items::next`] has answered `None`.
+    pub fn feed<'a>(&'a mut self, chunk: &'a [u8]) -> Items<'a> {
+        let at = self.engine.begin(chunk);
+        Items {
+            parser: self,
+            at,
+            source: Source::new(chunk, at.first_line),
+        }
+    }
+
+    /// Hands every item that ends in this chunk to `each`.
+    pub fn feed_each(&mut self, chunk: &[u8], mut each: impl FnMut(Item<'_>)) {
+        let mut at = self.engine.begin(chunk);
+        let mut source = Source::new(chunk, at.first_line);
+        loop {
+            let (next, step) = self.engine.step(chunk, at);
+            at = next;
+            source.first_line = at.first_line;
+            if let Some(item) = self.item(step, &mut source) {
+                each(item);
+            } else if let Step::Done = step {
+                return self.engine.end(chunk, at);
+            }
+        }
+    }
+
+    /// The id to send as `Last-Event-ID`; empty where there is none.
+    ///
+    /// It belongs to the stream and not to a connection: a block without an id keeps it, and a
+    /// block with an id alone sets it.
+    #[must_use]
+    pub fn last_event_id(&self) -> &str {
+        self.engine.last_event_id()
+    }
+
+    /// Ends the connection: an unfinished event is forgotten, as the standard has it, the last
+    /// event id is kept, and the next chunk is the first one of a new connection.
+    pub fn restart(&mut self) {
+        self.engine.restart();
+    }
+
+    /// Lends what a step found; `None` where there is nothing to lend.
+    #[inline(always)]
+    fn item<'a, 'c: 'a>(&'a mut self, step: Step, from: &mut Source<'c>) -> Option<Item<'a>> {
+        let held = self.engine.held();
+        let Spare {
+            name: spare_name,
+            data: spare_data,
+        } = &mut self.spare;
+        Some(match step {
+            Step::Event { name, data } => {
+                let name = from.text(name, &held.name, spare_name);
+                Item::Event(MessageRef {
+                    name: if name.is_empty() { "message" } else { name },
+                    data: from.text(data, &held.data, spare_data),
+                    id: self.engine.last_event_id(),
+                })
+            }
+            Step::Comment(place) => Item::Comment(from.text(place, held.comment(), spare_data)),
+            Step::Retry(delay) => Item::Retry(delay),
+            Step::TooLarge(limit) => Item::TooLarge(limit),
+            Step::Again | Step::Done => return None,
+        })
+    }
+}
+
+impl Default for Parser {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The items of one chunk: [`Parser::feed`].
+///
+/// Each is lent until the next is asked for. Dropped before it answered `None`, it leaves the
+/// parser after the last item that was taken, and what [`rest`](Self::rest) answered unread: feed
+/// it to go on.
+#[derive(Debug)]
+#[must_use = "the chunk is read as items are taken"]
+pub struct Items<'a> {
+    parser: &'a mut Parser,
+    at: At,
+    source: Source<'a>,
+}
+
+impl<'a> Items<'a> {
+    /// The next item, or `None` when the chunk is used up and more bytes are needed.
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "an iterator cannot lend from itself"
+    )]
+    #[inline]
+    pub fn next(&mut self) -> Option<Item<'_>> {
+        loop {
+            let (at, step) = self.parser.engine.step(self.source.chunk, self.at);
+            self.at = at;
+            self.source.first_line = at.first_line;
+            match step {
+                Step::Again => {}
+                Step::Done => return None,
+                step => return self.parser.item(step, &mut self.source),
+            }
+        }
+    }
+
+    /// The bytes of the chunk that have not been read.
+    #[must_use]
+    pub fn rest(&self) -> &'a [u8] {
+        &self.source.chunk[self.at.pos..]
+    }
+}
+
+impl Drop for Items<'_> {
+    fn drop(&mut self) {
+        self.parser.engine.end(self.source.chunk, self.at);
+    }
+}
