@@ -312,6 +312,11 @@ macro_rules! each_promise {
                 logs_are_apart
                 capabilities_do_not_change
             }
+            random {
+                any_operations_have_the_results_the_model_says
+                any_subscription_is_shown_what_a_read_shows
+                any_query_finds_what_it_matches
+            }
             // end of table
         }
     };
@@ -344,6 +349,7 @@ macro_rules! each_lasting_promise {
                 what_is_large_is_there_again
                 a_log_has_many_lives
                 what_many_writers_were_told_is_there
+                any_operations_survive_any_reopenings
             }
             // end of table
         }

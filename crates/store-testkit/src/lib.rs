@@ -3,6 +3,9 @@
 mod conformance;
 mod harness;
 mod life;
+mod lockstep;
+mod model;
+mod operation;
 pub mod promises;
 mod sample;
 mod subject;
@@ -12,4 +15,7 @@ mod watchdog;
 pub use conformance::{PROMISES, Promise, run, run_reopening};
 pub use harness::{Fresh, Harness, Reopen};
 pub use life::Life;
+pub use lockstep::{Disagreement, Lockstep};
+pub use model::{Model, ModelStore};
+pub use operation::Operation;
 pub use subject::{Follower, Subject};

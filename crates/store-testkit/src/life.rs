@@ -39,6 +39,12 @@ impl<H: Reopen> Life<H> {
         Self::of(store, harness, make)
     }
 
+    /// The first life of another store, as fresh as this one was.
+    #[must_use]
+    pub fn another(&self) -> Self {
+        Self::begin(self.make)
+    }
+
     /// The store of this life.
     #[must_use]
     pub fn subject(&self) -> &Subject {

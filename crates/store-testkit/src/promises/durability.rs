@@ -6,8 +6,13 @@ use eventwire_store::{
     Position, Query, ReadOptions, Start, Uuid, Version,
 };
 
+use proptest::collection::vec;
+
 use crate::harness::Reopen;
 use crate::life::Life;
+use crate::lockstep::Lockstep;
+use crate::operation::Operation;
+use crate::promises::random::for_all;
 use crate::sample::{
     category, event, event_type, in_stream, key, labelled, labels, one, several, stream, tag,
     tagged, typed,
@@ -285,6 +290,28 @@ pub fn what_many_writers_were_told_is_there<H: Reopen>(life: Life<H>) {
     told.sort();
     found.sort();
     assert_eq!(found, told);
+}
+
+/// Whatever is done, a store that is reopened in between answers as the model does.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "each promise of this chapter is given a life to end"
+)]
+pub fn any_operations_survive_any_reopenings<H: Reopen>(life: Life<H>) {
+    let query_guards = life.subject().store().capabilities().query_guards;
+    let chapters = vec(vec(Operation::any(query_guards), 1..8), 1..5);
+    for_all(&chapters, |chapters| {
+        let mut life = life.another();
+        let mut lockstep = Lockstep::new();
+        for operations in &chapters {
+            for operation in operations {
+                lockstep.step(life.subject(), operation)?;
+            }
+            life = life.reopen();
+            lockstep.compare_logs(life.subject())?;
+        }
+        Ok(())
+    });
 }
 
 /// A log with something of everything.

@@ -14,6 +14,7 @@ pub mod hostile;
 pub mod idempotency;
 pub mod limits;
 pub mod order;
+pub mod random;
 pub mod reading;
 pub mod subscribing;
 pub mod versions;
