@@ -34,12 +34,12 @@ fn vectors() -> impl Iterator<Item = Vector> {
         let file: Value = serde_json::from_str(file).unwrap();
         let vectors = file["vectors"].as_array().unwrap().clone();
         assert_eq!(file["count"], vectors.len());
-        vectors.into_iter().map(Vector::new)
+        vectors.into_iter().map(|vector| Vector::new(&vector))
     })
 }
 
 impl Vector {
-    fn new(vector: Value) -> Self {
+    fn new(vector: &Value) -> Self {
         let bound = |name: &str| {
             let bytes = vector["limits"][name].as_u64().unwrap_or(1 << 30);
             usize::try_from(bytes).unwrap()
