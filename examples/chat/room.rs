@@ -1,7 +1,7 @@
 use std::time::SystemTime;
 
 use eventwire::cqrs::{Boundary, Decider};
-use eventwire::store::{NameError, StreamName};
+use eventwire::store::{EventType, NameError, Query, StreamName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
@@ -75,10 +75,14 @@ impl Decider for Room {
     type Refusal = RoomRefusal;
 
     fn boundary(command: &RoomCommand) -> Result<Boundary, NameError> {
-        Ok(Boundary::stream(StreamName::new(format!(
-            "room-{}",
-            command.room()
-        ))?))
+        let room = StreamName::new(format!("room-{}", command.room()))?;
+        let deciding = [
+            EventType::new("room-closed")?,
+            EventType::new("room-reopened")?,
+        ];
+        // Messages do not decide: any number of people post at once, and none waits for another.
+        let is_open = Query::stream(room.clone()).of_types(deciding);
+        Ok(Boundary::query(is_open).to(room))
     }
 
     fn evolve(&mut self, event: &RoomEvent) {

@@ -1,9 +1,9 @@
-use eventwire_store::{Append, Expect, Position, Query, StreamName, Version};
+use eventwire_store::{Append, Expect, Guard, Position, Query, StreamName, Version};
 
 /// Which events a decision rests on, and so whose coming makes it be taken again.
 ///
-/// With a stream, the new events are written to that stream. With a query alone they lie in
-/// the log without a stream, found by type and tags
+/// With a stream, the new events are written to that stream, unless [`to`](Self::to) names
+/// another. With a query alone they lie in the log without a stream, found by type and tags
 /// ([`Decider::tags`](crate::Decider::tags)).
 ///
 /// ```
@@ -18,10 +18,13 @@ use eventwire_store::{Append, Expect, Position, Query, StreamName, Version};
 /// # Ok(()) }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Boundary(Parts);
+pub struct Boundary {
+    deciding: Deciding,
+    to: Option<StreamName>,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Parts {
+enum Deciding {
     Stream(StreamName),
     Query(Query),
     Both(StreamName, Query),
@@ -31,7 +34,7 @@ impl Boundary {
     /// The events of one stream decide, and the new ones follow them there.
     #[must_use]
     pub fn stream(stream: StreamName) -> Self {
-        Self(Parts::Stream(stream))
+        Self::of(Deciding::Stream(stream))
     }
 
     /// The events of a query decide, wherever they are: a Dynamic Consistency Boundary
@@ -41,48 +44,77 @@ impl Boundary {
     /// `query_guards`.
     #[must_use]
     pub fn query(query: Query) -> Self {
-        Self(Parts::Query(query))
+        Self::of(Deciding::Query(query))
     }
 
     /// The events of this query decide as well. An event that is in several parts of the
     /// boundary is folded once.
     #[must_use]
     pub fn and(self, query: Query) -> Self {
-        Self(match self.0 {
-            Parts::Stream(stream) => Parts::Both(stream, query),
-            Parts::Query(before) => Parts::Query(before.or(query)),
-            Parts::Both(stream, before) => Parts::Both(stream, before.or(query)),
-        })
+        let deciding = match self.deciding {
+            Deciding::Stream(stream) => Deciding::Both(stream, query),
+            Deciding::Query(before) => Deciding::Query(before.or(query)),
+            Deciding::Both(stream, before) => Deciding::Both(stream, before.or(query)),
+        };
+        Self { deciding, ..self }
+    }
+
+    /// The new events go to this stream, which need not decide: those who only write to it
+    /// do not get into each other's way, and its history is not read.
+    #[must_use]
+    pub fn to(self, stream: StreamName) -> Self {
+        Self {
+            to: Some(stream),
+            ..self
+        }
     }
 
     /// The stream the new events go to, if any.
     #[must_use]
     pub fn writes_to(&self) -> Option<&StreamName> {
-        match &self.0 {
-            Parts::Stream(stream) | Parts::Both(stream, _) => Some(stream),
-            Parts::Query(_) => None,
+        self.to.as_ref().or(self.decided_by())
+    }
+
+    /// The stream all of whose events decide, if any: the one whose version can be expected.
+    #[must_use]
+    pub fn decided_by(&self) -> Option<&StreamName> {
+        match &self.deciding {
+            Deciding::Stream(stream) | Deciding::Both(stream, _) => Some(stream),
+            Deciding::Query(_) => None,
         }
     }
 
     /// All events that decide.
     #[must_use]
     pub fn reads(&self) -> Query {
-        match &self.0 {
-            Parts::Stream(stream) => Query::stream(stream.clone()),
-            Parts::Query(query) => query.clone(),
-            Parts::Both(stream, query) => Query::stream(stream.clone()).or(query.clone()),
+        match &self.deciding {
+            Deciding::Stream(stream) => Query::stream(stream.clone()),
+            Deciding::Query(query) => query.clone(),
+            Deciding::Both(stream, query) => Query::stream(stream.clone()).or(query.clone()),
         }
     }
 
     /// An append that happens only where nothing has come since the boundary was read: up
-    /// to `looked_to`, with the stream at `version`.
+    /// to `looked_to`, with the deciding stream at `version`.
     pub(crate) fn append_after(&self, version: Option<Version>, looked_to: Position) -> Append {
-        let unmoved = version.map_or(Expect::NoStream, Expect::Exact);
-        let follow = |stream: &StreamName| Append::to(stream.clone()).expect(unmoved);
-        match &self.0 {
-            Parts::Stream(stream) => follow(stream),
-            Parts::Query(query) => Append::new().no_match(query.clone(), looked_to),
-            Parts::Both(stream, query) => follow(stream).no_match(query.clone(), looked_to),
+        let append = self
+            .writes_to()
+            .cloned()
+            .map_or_else(Append::new, Append::to);
+        let unmoved = |stream: &StreamName| Guard::Stream {
+            stream: stream.clone(),
+            expect: version.map_or(Expect::NoStream, Expect::Exact),
+        };
+        match &self.deciding {
+            Deciding::Stream(stream) => append.guard(unmoved(stream)),
+            Deciding::Query(query) => append.no_match(query.clone(), looked_to),
+            Deciding::Both(stream, query) => append
+                .guard(unmoved(stream))
+                .no_match(query.clone(), looked_to),
         }
+    }
+
+    fn of(deciding: Deciding) -> Self {
+        Self { deciding, to: None }
     }
 }

@@ -118,8 +118,8 @@ pub enum InvalidCommand {
     /// A value in it cannot be part of the name or the tag it is used for.
     #[error(transparent)]
     Name(#[from] NameError),
-    /// It was sent with an expectation, but is about no single stream.
-    #[error("it is about no single stream, so none can be expected; leave the expectation out")]
+    /// It was sent with an expectation, but is not decided by a whole stream.
+    #[error("no whole stream decides it, so none can be expected; leave the expectation out")]
     NothingToExpect,
 }
 

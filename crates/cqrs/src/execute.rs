@@ -46,7 +46,7 @@ fn boundary<D: Decider>(
     options: &CommandOptions,
 ) -> Result<Boundary, CommandError> {
     let boundary = D::boundary(command).map_err(InvalidCommand::Name)?;
-    if options.expect != Expect::Any && boundary.writes_to().is_none() {
+    if options.expect != Expect::Any && boundary.decided_by().is_none() {
         return Err(InvalidCommand::NothingToExpect.into());
     }
     Ok(boundary)

@@ -10,7 +10,7 @@ use crate::error::CommandError;
 /// The state a boundary's history makes, and how far that history was read.
 pub(crate) struct Folded<D> {
     pub(crate) state: D,
-    /// Of the boundary's stream; none where it has no event, or the boundary no stream.
+    /// Of the boundary's deciding stream; none where it has no event, or the boundary has none.
     pub(crate) version: Option<Version>,
     pub(crate) looked_to: Position,
 }
@@ -54,7 +54,7 @@ impl<D: Decider> Folded<D> {
     fn take_in(&mut self, event: &RecordedEvent, boundary: &Boundary) -> Result<(), CodecError> {
         self.looked_to = event.position;
         if let Some(place) = &event.stream
-            && Some(&place.name) == boundary.writes_to()
+            && Some(&place.name) == boundary.decided_by()
         {
             self.version = Some(place.version);
         }

@@ -143,6 +143,49 @@ fn a_stream_and_a_query_decide_together_and_the_stream_is_written_to() {
     }
 }
 
+/// The same rule once more, with what happened in the user's stream, which does not decide.
+#[derive(Debug, Default)]
+struct Badge(Name);
+
+impl Decider for Badge {
+    type Command = Register;
+    type Event = Registered;
+    type Refusal = NoName;
+
+    fn boundary(command: &Register) -> Result<Boundary, NameError> {
+        let Register::Register { user, name } = command;
+        let user = StreamName::new(user.as_str())?;
+        Ok(Boundary::query(Query::tags([by_name(name)?])).to(user))
+    }
+
+    fn tags(event: &Registered) -> Result<Vec<Tag>, NameError> {
+        Name::tags(event)
+    }
+
+    fn evolve(&mut self, event: &Registered) {
+        self.0.evolve(event);
+    }
+
+    fn decide(&self, command: &Register) -> Result<Vec<Registered>, NoName> {
+        self.0.decide(command)
+    }
+}
+
+#[test]
+fn a_stream_that_is_only_written_to_does_not_decide() {
+    let store = MemoryStore::new();
+    let dispatcher = Dispatcher::builder(store.clone()).build();
+    let user = StreamName::new("user-1").unwrap();
+    let foreign = NewEvent::new(EventType::new("Foreign").unwrap(), "not even JSON");
+    block_on(store.append(Append::to(user.clone()).event(foreign))).unwrap();
+    for (name, version) in [("ada", Some(2)), ("ada", None), ("bob", Some(3))] {
+        let outcome = block_on(dispatcher.execute::<Badge>(register("user-1", name)));
+        let written = outcome.ok().and_then(|receipt| receipt.appended);
+        let at = written.and_then(|appended| appended.version_of(&user));
+        assert_eq!(at.map(Version::get), version, "{name}");
+    }
+}
+
 #[test]
 fn an_expectation_needs_a_stream_it_can_be_about() {
     let dispatcher = Dispatcher::builder(MemoryStore::new()).build();
@@ -150,7 +193,7 @@ fn an_expectation_needs_a_stream_it_can_be_about() {
     let named = dispatcher.execute_with::<Name>(register("user-1", "ada"), options());
     assert_eq!(
         block_on(named).unwrap_err().to_string(),
-        "invalid command: it is about no single stream, so none can be expected; \
+        "invalid command: no whole stream decides it, so none can be expected; \
          leave the expectation out"
     );
     let account = dispatcher.execute_with::<Account>(register("user-1", "ada"), options());
