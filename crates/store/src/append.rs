@@ -2,7 +2,7 @@ use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::event::NewEvent;
-use crate::name::{IdempotencyKey, StreamName};
+use crate::name::{Consumer, IdempotencyKey, StreamName};
 use crate::position::{Position, Version};
 use crate::query::Query;
 
@@ -24,6 +24,7 @@ pub struct Append {
     guards: Vec<Guard>,
     key: Option<IdempotencyKey>,
     fingerprint: Option<Fingerprint>,
+    consumed: Option<(Consumer, Position)>,
     durability: Durability,
 }
 
@@ -194,6 +195,17 @@ impl Append {
         self
     }
 
+    /// Makes these events the effect of what `consumer` has read up to `position`: they are
+    /// written only where its checkpoint is below that, and move it there in the same
+    /// instant. However often the consumer crashes and reads again, each effect happens once.
+    ///
+    /// The checkpoint is the one that [`CheckpointStore`](crate::CheckpointStore) shows.
+    #[must_use]
+    pub fn consumed(mut self, consumer: Consumer, position: Position) -> Self {
+        self.consumed = Some((consumer, position));
+        self
+    }
+
     /// Asks for another durability than [`Durability::Durable`].
     #[must_use]
     pub fn durability(mut self, durability: Durability) -> Self {
@@ -222,6 +234,14 @@ impl Append {
             self.fingerprint
                 .unwrap_or_else(|| fingerprint_of(&self.events)),
         ))
+    }
+
+    /// The consumer whose effect this is, and how far it has read.
+    #[must_use]
+    pub fn consumption(&self) -> Option<(&Consumer, Position)> {
+        self.consumed
+            .as_ref()
+            .map(|(consumer, position)| (consumer, *position))
     }
 
     /// The durability asked for.

@@ -81,7 +81,8 @@ pub enum InvalidAppend {
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 #[error("guard {guard} does not hold: {actual}")]
 pub struct Conflict {
-    /// Its index among the append's guards.
+    /// Its index among the append's guards; one past the last of them for the checkpoint of
+    /// [`Append::consumed`](crate::Append::consumed), and for a write to a deleted stream.
     pub guard: usize,
     /// What the store holds.
     pub actual: Actual,
@@ -97,6 +98,12 @@ pub enum Actual {
     /// An event that matches the guard's query.
     #[error("an event at position {0} matches its query")]
     Match(Position),
+    /// How far the consumer's checkpoint is already: this effect has happened.
+    #[error("the consumer's checkpoint is at position {0} already")]
+    Consumed(Position),
+    /// The stream was deleted, and its name is never used again.
+    #[error("the stream was deleted")]
+    Deleted,
 }
 
 /// Why a read or a subscription ended.
@@ -108,6 +115,34 @@ pub enum ReadError {
     Closed,
     /// What was kept cannot be read, or is not what was written.
     #[error("store cannot be read")]
+    Backend(#[source] Cause),
+}
+
+/// Why a checkpoint, a snapshot or a retention was not carried out.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum KeepError {
+    /// A checkpoint only moves forward.
+    #[error("checkpoint is at position {at} already; remove it first to start over")]
+    Behind {
+        /// Where it is.
+        at: Position,
+    },
+    /// There is no such stream.
+    #[error("stream does not exist")]
+    NoStream,
+    /// An earlier failure made the store stop writing; reading goes on. For the operator.
+    #[error("store has stopped writing after an I/O error; reopen it to recover")]
+    Poisoned {
+        /// What went wrong then.
+        #[source]
+        cause: Cause,
+    },
+    /// The store was closed. Nothing was done.
+    #[error("store is closed")]
+    Closed,
+    /// Something of the backend's own. It may or may not have been done; asking again is safe.
+    #[error("store failed; ask again")]
     Backend(#[source] Cause),
 }
 

@@ -3,6 +3,7 @@
 
 mod append;
 pub mod backend;
+mod checkpoint;
 mod cursor;
 mod error;
 mod event;
@@ -12,18 +13,26 @@ mod name;
 mod position;
 mod query;
 mod read;
+mod retention;
+mod snapshot;
 mod store;
 mod text;
 
 pub use append::{Append, Appended, Durability, Expect, Fingerprint, Guard};
+pub use checkpoint::CheckpointStore;
 pub use cursor::{Cursor, Epoch, ParseCursorError};
-pub use error::{Actual, AppendError, Cause, Conflict, InvalidAppend, ReadError};
+pub use error::{Actual, AppendError, Cause, Conflict, InvalidAppend, KeepError, ReadError};
 pub use event::{NewEvent, NewEventParts, RecordedEvent, StreamPlace};
 pub use future::StoreFuture;
 pub use memory::MemoryStore;
-pub use name::{Category, EventType, IdempotencyKey, MAX_NAME_BYTES, NameError, StreamName, Tag};
+pub use name::{
+    Category, Consumer, EventType, IdempotencyKey, MAX_NAME_BYTES, NameError, SnapshotName,
+    StreamName, Tag,
+};
 pub use position::{ParsePositionError, Position, Version};
 pub use query::{EventRef, Query, QueryItem, Scope};
 pub use read::{Direction, EventStream, Item, ReadOptions, Start};
+pub use retention::{Keep, Retention, Trimmed};
+pub use snapshot::{Snapshot, SnapshotStore};
 pub use store::{Capabilities, EventStore, Limits, Recalled, Survives};
 pub use uuid::Uuid;

@@ -142,6 +142,16 @@ name! {
     IdempotencyKey, "idempotency key"
 }
 
+name! {
+    /// One who works through the log and remembers how far: a projection, a process manager.
+    Consumer, "consumer"
+}
+
+name! {
+    /// What a snapshot is of: a stream, a boundary, a view.
+    SnapshotName, "snapshot name"
+}
+
 impl StreamName {
     /// The part before the first `-`; the whole name where it has none or begins with one.
     #[must_use]

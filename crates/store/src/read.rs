@@ -111,6 +111,16 @@ pub enum Item {
     /// Everything up to here has been looked at, and what matched was yielded: a sound
     /// place to resume from although the event there did not match.
     Progress(Position),
+    /// Events between these places that may have matched were dropped by the store's
+    /// [`Retention`](crate::Retention) before they were read: what follows is not all.
+    ///
+    /// Who starts at [`Position::ORIGIN`] asks for what is held, and is not told at first.
+    Gap {
+        /// How far the reader had come.
+        after: Position,
+        /// Where it goes on: everything up to here may be missing.
+        resumed_after: Position,
+    },
     /// Everything up to here has been looked at, and there was nothing beyond: a forward
     /// read ends with it, a subscription goes on to wait.
     CaughtUp(Position),

@@ -21,7 +21,9 @@ use crate::read::{EventStream, ReadOptions, Start};
 /// no event below P ever appears to anyone.
 ///
 /// **All or nothing.** The events of one append lie next to each other, are seen together
-/// or not at all, and are written only where all guards hold in that same instant.
+/// or not at all, and are written only where all guards hold in that same instant. A conflict
+/// is answered only once readers can be shown what it was with: reading again and deciding
+/// again makes headway.
 ///
 /// **Once.** Appends with the same key and the same fingerprint have one effect and one
 /// answer, the later ones marked `duplicate`. The same key with another fingerprint is
@@ -39,7 +41,9 @@ use crate::read::{EventStream, ReadOptions, Start};
 /// Check in this order: empty, size, key, guards; an empty append reported as a conflict
 /// would be retried for ever. [`backend`](crate::backend) has the parts that turn one
 /// bounded scan and one wake-up into `read`, `subscribe` and `wait_for`, and
-/// `eventwire-store-testkit` proves the result.
+/// `eventwire-store-testkit` proves the result. What not every store has is a trait of its
+/// own: [`Retention`](crate::Retention), [`CheckpointStore`](crate::CheckpointStore),
+/// [`SnapshotStore`](crate::SnapshotStore).
 pub trait EventStore: Send + Sync {
     /// Writes events, all or none.
     ///
@@ -110,6 +114,8 @@ pub struct Capabilities {
     pub survives: Survives,
     /// Whether [`Guard::NoMatch`](crate::Guard::NoMatch) is supported.
     pub query_guards: bool,
+    /// Whether [`Append::consumed`] is supported.
+    pub consumed: bool,
     /// How long a key is remembered; none for ever.
     pub key_window: Option<Duration>,
     /// The largest append.
@@ -123,6 +129,7 @@ impl Capabilities {
         Self {
             survives,
             query_guards: true,
+            consumed: true,
             key_window: None,
             limits,
         }

@@ -98,6 +98,7 @@ impl Log for Shared {
             events,
             looked_to,
             is_end,
+            ..Batch::default()
         }))
     }
 

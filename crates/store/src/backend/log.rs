@@ -39,4 +39,7 @@ pub struct Batch {
     pub looked_to: Position,
     /// Whether there is nothing more in that direction.
     pub is_end: bool,
+    /// The last place at or below which an event that may have matched was dropped by
+    /// retention; [`Position::ORIGIN`] where none was.
+    pub dropped_to: Position,
 }

@@ -62,6 +62,11 @@ struct Reader<L> {
     direction: Direction,
     remaining: usize,
     at_head: AtHead,
+    /// Whether it has begun at the very beginning, where what is held is all it asks for, and
+    /// has seen nothing yet.
+    is_fresh: bool,
+    /// What to say before `found` is handed out.
+    gap: Option<Item>,
     found: vec::IntoIter<RecordedEvent>,
     /// What to say once `found` has been handed out.
     mark: Option<Item>,
@@ -90,6 +95,11 @@ impl<L: Log> Reader<L> {
             direction,
             remaining,
             at_head,
+            is_fresh: direction
+                == Direction::Forward {
+                    after: Position::ORIGIN,
+                },
+            gap: None,
             found: Vec::new().into_iter(),
             mark: None,
             step: Step::Scan,
@@ -116,8 +126,13 @@ impl<L: Log> Reader<L> {
                 }
             }
             Direction::Forward { after } => {
-                let looked_to = batch.looked_to.max(*after);
-                *after = looked_to;
+                let begun_at = std::mem::replace(after, batch.looked_to.max(*after));
+                let looked_to = *after;
+                let is_fresh = std::mem::take(&mut self.is_fresh);
+                self.gap = (!is_fresh && begun_at < batch.dropped_to).then_some(Item::Gap {
+                    after: begun_at,
+                    resumed_after: batch.dropped_to,
+                });
                 if batch.is_end {
                     self.mark = Some(Item::CaughtUp(looked_to));
                     return match self.at_head {
@@ -151,6 +166,9 @@ impl<L: Log> Stream for Reader<L> {
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
+            if let Some(gap) = this.gap.take() {
+                return Poll::Ready(Some(Ok(gap)));
+            }
             if let Some(event) = this.found.next() {
                 return Poll::Ready(Some(Ok(Item::Event(event))));
             }

@@ -1,61 +1,55 @@
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::time::SystemTime;
 
 use crate::append::{Append, Appended, Fingerprint, Guard};
 use crate::backend::{Batch, assign_uuid};
 use crate::error::{Actual, AppendError, Conflict, InvalidAppend};
 use crate::event::{NewEvent, RecordedEvent, StreamPlace};
-use crate::name::{Category, EventType, IdempotencyKey, StreamName, Tag};
+use crate::memory::held::{Held, place_of, position_at};
+use crate::memory::index::Index;
+use crate::memory::notes::Notes;
+use crate::name::{IdempotencyKey, StreamName};
 use crate::position::{Position, Version};
-use crate::query::{Query, QueryItem, Scope};
+use crate::query::Query;
 use crate::read::Direction;
 use crate::store::Recalled;
 
 /// Events looked at in one scan, so that the lock is held only briefly.
 const SCAN_LOOKS: usize = 1024;
 
-/// The log and its indexes.
-///
-/// Invariant: the event at index `i` has position `i + 1`; each list in an index holds
-/// rising indexes of exactly the events of its key.
+/// The log, what finds its way in it, and what is kept beside it.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    events: Vec<RecordedEvent>,
-    streams: HashMap<StreamName, Vec<usize>>,
-    categories: HashMap<Category, Vec<usize>>,
-    types: HashMap<EventType, Vec<usize>>,
-    tags: HashMap<Tag, Vec<usize>>,
+    pub(super) held: Held,
+    pub(super) index: Index,
+    pub(super) notes: Notes,
     keys: HashMap<IdempotencyKey, (Fingerprint, Appended)>,
-    is_closed: bool,
+    pub(super) is_closed: bool,
 }
 
 impl History {
-    pub(super) fn close(&mut self) {
-        self.is_closed = true;
-    }
-
     pub(super) fn append(&mut self, append: &Append) -> Result<Appended, AppendError> {
         if self.is_closed {
             return Err(AppendError::Closed);
         }
-        let identity = append
-            .identity()
-            .map(|(key, fingerprint)| (key.clone(), fingerprint));
-        if let Some((key, fingerprint)) = &identity
+        let identity = append.identity();
+        if let Some((key, fingerprint)) = identity
             && let Some(recalled) = self.recall(key)
         {
-            let is_same = recalled.fingerprint == *fingerprint;
-            return if is_same {
+            return if recalled.fingerprint == fingerprint {
                 Ok(recalled.appended)
             } else {
                 Err(InvalidAppend::KeyReused(key.clone()).into())
             };
         }
-        self.check(append.guards()).map_err(AppendError::Conflict)?;
+        self.check(append).map_err(AppendError::Conflict)?;
         let appended = self.push_all(append.events());
+        if let Some((consumer, position)) = append.consumption() {
+            self.notes.checkpoints.insert(consumer.clone(), position);
+        }
         if let Some((key, fingerprint)) = identity {
-            self.keys.insert(key, (fingerprint, appended.clone()));
+            self.keys
+                .insert(key.clone(), (fingerprint, appended.clone()));
         }
         Ok(appended)
     }
@@ -72,6 +66,10 @@ impl History {
         })
     }
 
+    pub(super) fn head(&self) -> Position {
+        position_at(self.held.last())
+    }
+
     /// What matches within the next stretch of the log, of what readers are `shown`: an
     /// event above it would be seen before the head says that it is there.
     pub(super) fn scan(
@@ -81,85 +79,82 @@ impl History {
         limit: usize,
         shown: Position,
     ) -> Batch {
-        match direction {
+        let batch = match direction {
             Direction::Forward { after } => {
-                self.scan_forward(query, index_above(after), limit, shown)
+                self.scan_forward(query, place_of(after).saturating_add(1), limit, shown)
             }
             Direction::Backward { before } => {
-                let end = before.map_or(usize::MAX, |before| index_above(before).saturating_sub(1));
-                self.scan_backward(query, end.min(index_above(shown)), limit)
+                let end = before.map_or(u64::MAX, place_of);
+                self.scan_backward(query, end.min(place_of(shown) + 1), limit)
             }
+        };
+        Batch {
+            dropped_to: self.index.dropped_to(&self.held, query).min(shown),
+            ..batch
         }
     }
 
-    fn scan_forward(&self, query: &Query, mut next: usize, limit: usize, shown: Position) -> Batch {
-        let end = index_above(shown);
-        let mut events = Vec::new();
+    fn scan_forward(&self, query: &Query, mut from: u64, limit: usize, shown: Position) -> Batch {
+        let mut batch = Batch::default();
         for _ in 0..SCAN_LOOKS {
-            let candidate = self.first_candidate(query, next);
-            let Some(candidate) = candidate.filter(|&candidate| candidate < end) else {
+            let place = self.index.first_candidate(&self.held, query, from);
+            let Some(place) = place.filter(|&place| place <= place_of(shown)) else {
                 return Batch {
-                    events,
                     looked_to: shown,
                     is_end: true,
+                    ..batch
                 };
             };
-            if events.len() == limit {
+            if batch.events.len() == limit {
                 break;
             }
-            next = candidate + 1;
-            let event = &self.events[candidate];
-            if query.matches(event.as_ref()) {
-                events.push(event.clone());
-            }
+            batch.events.extend(self.matching(query, place).cloned());
+            from = place + 1;
         }
-        let looked_to = next.checked_sub(1).map_or(Position::ORIGIN, position_of);
         Batch {
-            events,
-            looked_to,
-            is_end: next >= end,
+            looked_to: position_at(from - 1),
+            ..batch
         }
     }
 
-    fn scan_backward(&self, query: &Query, mut end: usize, limit: usize) -> Batch {
-        let mut events = Vec::new();
+    fn scan_backward(&self, query: &Query, mut end: u64, limit: usize) -> Batch {
+        let mut batch = Batch::default();
         for _ in 0..SCAN_LOOKS {
-            let Some(candidate) = self.last_candidate(query, end) else {
+            let Some(place) = self.index.last_candidate(&self.held, query, end) else {
                 return Batch {
-                    events,
                     looked_to: Position::ORIGIN,
                     is_end: true,
+                    ..batch
                 };
             };
-            if events.len() == limit {
+            if batch.events.len() == limit {
                 break;
             }
-            end = candidate;
-            let event = &self.events[candidate];
-            if query.matches(event.as_ref()) {
-                events.push(event.clone());
-            }
+            batch.events.extend(self.matching(query, place).cloned());
+            end = place;
         }
         Batch {
-            events,
-            looked_to: position_of(end),
-            is_end: end == 0,
+            looked_to: position_at(end),
+            ..batch
         }
     }
 
-    fn head(&self) -> Position {
-        self.events
-            .last()
-            .map_or(Position::ORIGIN, |event| event.position)
+    /// The event at a place, if it is one of those asked for: an index names too many.
+    fn matching(&self, query: &Query, place: u64) -> Option<&RecordedEvent> {
+        self.held
+            .get(place)
+            .filter(|event| query.matches(event.as_ref()))
     }
 
-    fn check(&self, guards: &[Guard]) -> Result<(), Conflict> {
+    fn check(&self, append: &Append) -> Result<(), Conflict> {
+        let guards = append.guards();
         for (guard, condition) in guards.iter().enumerate() {
             let actual = match condition {
-                Guard::Stream { stream, expect } => {
+                Guard::Stream { stream, expect } if !self.is_deleted(stream) => {
                     let actual = self.version(stream);
                     (!expect.is_met_by(actual)).then_some(Actual::Version(actual))
                 }
+                Guard::Stream { .. } => Some(Actual::Deleted),
                 Guard::NoMatch { query, after } => {
                     self.first_match(query, *after).map(Actual::Match)
                 }
@@ -168,80 +163,47 @@ impl History {
                 return Err(Conflict { guard, actual });
             }
         }
-        Ok(())
+        match self.checked_beside_guards(append) {
+            Some(actual) => Err(Conflict {
+                guard: guards.len(),
+                actual,
+            }),
+            None => Ok(()),
+        }
+    }
+
+    fn checked_beside_guards(&self, append: &Append) -> Option<Actual> {
+        let mut written = append
+            .events()
+            .iter()
+            .filter_map(|event| event.stream.as_ref());
+        if written.any(|stream| self.is_deleted(stream)) {
+            return Some(Actual::Deleted);
+        }
+        let (consumer, position) = append.consumption()?;
+        let at = self.notes.checkpoint(consumer);
+        (at >= position).then_some(Actual::Consumed(at))
+    }
+
+    fn is_deleted(&self, stream: &StreamName) -> bool {
+        self.index
+            .stream(stream)
+            .is_some_and(|stream| stream.is_deleted)
     }
 
     fn version(&self, stream: &StreamName) -> Option<Version> {
-        let last = *self.streams.get(stream)?.last()?;
-        self.events[last].version()
+        self.index.stream(stream).map(|stream| stream.version)
     }
 
     fn first_match(&self, query: &Query, after: Position) -> Option<Position> {
-        let mut next = index_above(after);
-        while let Some(candidate) = self.first_candidate(query, next) {
-            let event = &self.events[candidate];
-            if query.matches(event.as_ref()) {
+        let mut from = place_of(after).saturating_add(1);
+        while let Some(place) = self.index.first_candidate(&self.held, query, from) {
+            if let Some(event) = self.matching(query, place) {
                 return Some(event.position);
             }
-            next = candidate + 1;
+            from = place + 1;
         }
         None
-    }
-
-    /// The first event at or above `from` that an index names for any item of the query.
-    fn first_candidate(&self, query: &Query, from: usize) -> Option<usize> {
-        let first = |item| match self.postings(item) {
-            Postings::Log => (from < self.events.len()).then_some(from),
-            Postings::Lists(lists) => lists
-                .into_iter()
-                .filter_map(|list| {
-                    list.get(list.partition_point(|&index| index < from))
-                        .copied()
-                })
-                .min(),
-        };
-        query.items().iter().filter_map(first).min()
-    }
-
-    /// The last event below `end` that an index names for any item of the query.
-    fn last_candidate(&self, query: &Query, end: usize) -> Option<usize> {
-        let last = |item| match self.postings(item) {
-            Postings::Log => end.checked_sub(1),
-            Postings::Lists(lists) => lists
-                .into_iter()
-                .filter_map(|list| {
-                    let below = list.partition_point(|&index| index < end);
-                    below.checked_sub(1).map(|last| list[last])
-                })
-                .max(),
-        };
-        query.items().iter().filter_map(last).max()
-    }
-
-    /// The narrowest index for an item: what it names holds all that matches, and perhaps more.
-    fn postings<'a>(&'a self, item: &'a QueryItem) -> Postings<'a> {
-        let by_tags = item.tags().iter().map(|tag| vec![list(&self.tags, tag)]);
-        let by_types = (!item.types().is_empty()).then(|| {
-            item.types()
-                .iter()
-                .map(|event_type| list(&self.types, event_type))
-                .collect()
-        });
-        let by_scope = match item.scope() {
-            Scope::Log => None,
-            Scope::Streams(streams) => Some(
-                streams
-                    .iter()
-                    .map(|stream| list(&self.streams, stream))
-                    .collect(),
-            ),
-            Scope::Category(category) => Some(vec![list(&self.categories, category)]),
-        };
-        by_tags
-            .chain(by_types)
-            .chain(by_scope)
-            .min_by_key(|lists: &Vec<&[usize]>| lists.iter().map(|list| list.len()).sum::<usize>())
-            .map_or(Postings::Log, Postings::Lists)
     }
 
     fn push_all(&mut self, new: &[NewEvent]) -> Appended {
@@ -258,7 +220,8 @@ impl History {
                 }
             }
             positions.push(event.position);
-            self.push(event);
+            self.index.insert(&event);
+            self.held.push(event);
         }
         Appended {
             before,
@@ -274,7 +237,7 @@ impl History {
             version: self.version(name).map_or(Version::FIRST, Version::next),
         });
         RecordedEvent {
-            position: position_of(self.events.len()),
+            position: position_at(self.held.last() + 1),
             stream,
             event_type: new.event_type.clone(),
             uuid: new.uuid.unwrap_or_else(|| assign_uuid(recorded_at)),
@@ -283,49 +246,5 @@ impl History {
             metadata: new.metadata.clone(),
             data: new.data.clone(),
         }
-    }
-
-    fn push(&mut self, event: RecordedEvent) {
-        let index = self.events.len();
-        if let Some(name) = event.stream_name() {
-            self.categories
-                .entry(name.category())
-                .or_default()
-                .push(index);
-            self.streams.entry(name.clone()).or_default().push(index);
-        }
-        self.types
-            .entry(event.event_type.clone())
-            .or_default()
-            .push(index);
-        for tag in event.tags.iter() {
-            self.tags.entry(tag.clone()).or_default().push(index);
-        }
-        self.events.push(event);
-    }
-}
-
-/// Where an item's matches can be.
-enum Postings<'a> {
-    /// Anywhere.
-    Log,
-    /// In these lists.
-    Lists(Vec<&'a [usize]>),
-}
-
-fn list<'a, K: Hash + Eq>(index: &'a HashMap<K, Vec<usize>>, key: &K) -> &'a [usize] {
-    index.get(key).map_or(&[], Vec::as_slice)
-}
-
-/// The position of the event at an index.
-fn position_of(index: usize) -> Position {
-    Position::from_parts(0, u64::try_from(index).expect("an index fits 64 bits") + 1)
-}
-
-/// The index of the first event above a position.
-fn index_above(position: Position) -> usize {
-    match position.to_parts() {
-        (0, minor) => usize::try_from(minor).unwrap_or(usize::MAX),
-        _ => usize::MAX,
     }
 }

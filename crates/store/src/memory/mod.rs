@@ -1,21 +1,29 @@
+mod held;
 mod history;
+mod index;
+mod notes;
+mod trim;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::append::{Append, Appended};
 use crate::backend::{self, Batch, Log, Watermark};
+use crate::checkpoint::CheckpointStore;
 use crate::cursor::Epoch;
-use crate::error::{AppendError, ReadError};
+use crate::error::{AppendError, KeepError, ReadError};
 use crate::future::StoreFuture;
-use crate::name::IdempotencyKey;
+use crate::name::{Consumer, IdempotencyKey, SnapshotName, StreamName};
 use crate::position::Position;
 use crate::query::Query;
 use crate::read::{Direction, EventStream, ReadOptions, Start};
+use crate::retention::{Keep, Retention, Trimmed};
+use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::store::{Capabilities, EventStore, Limits, Recalled, Survives};
 
 use history::History;
 
-/// The store in memory: the whole contract, for as long as the process lives.
+/// The store in memory: the whole contract, retention included, for as long as the process
+/// lives.
 ///
 /// Indexed by stream, category, type and tag. A clone is the same store. Each new one has
 /// an [`Epoch`] of its own, so that a cursor from before a restart is recognised.
@@ -55,7 +63,7 @@ impl MemoryStore {
     /// Closes the store: later appends answer [`AppendError::Closed`], and subscriptions
     /// end with [`ReadError::Closed`] once they have caught up.
     pub fn close(&self) {
-        self.shared.lock().close();
+        self.shared.lock().is_closed = true;
         self.shared.watermark.close();
     }
 }
@@ -78,6 +86,19 @@ impl Shared {
         let appended = self.lock().append(append)?;
         self.watermark.advance(appended.last());
         Ok(appended)
+    }
+}
+
+impl Shared {
+    fn change<T>(
+        &self,
+        change: impl FnOnce(&mut History) -> Result<T, KeepError>,
+    ) -> Result<T, KeepError> {
+        let mut history = self.lock();
+        if history.is_closed {
+            return Err(KeepError::Closed);
+        }
+        change(&mut history)
     }
 }
 
@@ -128,5 +149,78 @@ impl EventStore for MemoryStore {
 
     fn capabilities(&self) -> Capabilities {
         Capabilities::full(Survives::Nothing, self.shared.limits)
+    }
+}
+
+impl CheckpointStore for MemoryStore {
+    fn checkpoint(&self, consumer: Consumer) -> StoreFuture<Result<Position, ReadError>> {
+        StoreFuture::ready(Ok(self.shared.lock().notes.checkpoint(&consumer)))
+    }
+
+    fn save_checkpoint(
+        &self,
+        consumer: Consumer,
+        position: Position,
+    ) -> StoreFuture<Result<(), KeepError>> {
+        StoreFuture::ready(
+            self.shared
+                .change(|history| history.notes.save_checkpoint(consumer, position)),
+        )
+    }
+
+    fn remove_checkpoint(&self, consumer: Consumer) -> StoreFuture<Result<(), KeepError>> {
+        StoreFuture::ready(self.shared.change(|history| {
+            history.notes.checkpoints.remove(&consumer);
+            Ok(())
+        }))
+    }
+}
+
+impl SnapshotStore for MemoryStore {
+    fn snapshot(&self, name: SnapshotName) -> StoreFuture<Result<Option<Snapshot>, ReadError>> {
+        StoreFuture::ready(Ok(self.shared.lock().notes.snapshots.get(&name).cloned()))
+    }
+
+    fn save_snapshot(
+        &self,
+        name: SnapshotName,
+        snapshot: Snapshot,
+    ) -> StoreFuture<Result<(), KeepError>> {
+        StoreFuture::ready(self.shared.change(|history| {
+            history.notes.save_snapshot(name, snapshot);
+            Ok(())
+        }))
+    }
+
+    fn remove_snapshot(&self, name: SnapshotName) -> StoreFuture<Result<(), KeepError>> {
+        StoreFuture::ready(self.shared.change(|history| {
+            history.notes.snapshots.remove(&name);
+            Ok(())
+        }))
+    }
+}
+
+impl Retention for MemoryStore {
+    fn trim_log(&self, keep: Keep) -> StoreFuture<Result<Trimmed, KeepError>> {
+        StoreFuture::ready(self.shared.change(|history| Ok(history.trim_log(keep))))
+    }
+
+    fn trim_stream(
+        &self,
+        stream: StreamName,
+        keep: Keep,
+    ) -> StoreFuture<Result<Trimmed, KeepError>> {
+        StoreFuture::ready(
+            self.shared
+                .change(|history| history.trim_stream(&stream, keep)),
+        )
+    }
+
+    fn delete_stream(&self, stream: StreamName) -> StoreFuture<Result<Trimmed, KeepError>> {
+        StoreFuture::ready(self.shared.change(|history| history.delete_stream(&stream)))
+    }
+
+    fn dropped_to(&self) -> StoreFuture<Result<Position, ReadError>> {
+        StoreFuture::ready(Ok(held::position_at(self.shared.lock().held.dropped())))
     }
 }

@@ -1,0 +1,83 @@
+use std::collections::VecDeque;
+
+use crate::event::RecordedEvent;
+use crate::position::Position;
+
+/// The events that are held, by place: the first event of the log is at place 1.
+///
+/// Invariant: `events[i]` is at place `dropped + i + 1`, and is none where it was dropped
+/// with its stream while older ones are held.
+#[derive(Debug, Default)]
+pub(super) struct Held {
+    events: VecDeque<Option<RecordedEvent>>,
+    dropped: u64,
+}
+
+impl Held {
+    /// The place of the last event, held or not; 0 where there never was one.
+    pub(super) fn last(&self) -> u64 {
+        self.dropped + u64::try_from(self.events.len()).expect("a length fits 64 bits")
+    }
+
+    /// The place up to which everything was dropped from the log.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    pub(super) fn push(&mut self, event: RecordedEvent) {
+        self.events.push_back(Some(event));
+    }
+
+    pub(super) fn get(&self, place: u64) -> Option<&RecordedEvent> {
+        self.events.get(self.index(place)?)?.as_ref()
+    }
+
+    /// Takes out an event, of its stream's oldest.
+    pub(super) fn take(&mut self, place: u64) -> Option<RecordedEvent> {
+        let index = self.index(place)?;
+        self.events.get_mut(index)?.take()
+    }
+
+    /// Takes out the oldest, and says where it was; the inner is none where it was a hole.
+    pub(super) fn take_oldest(&mut self) -> Option<(u64, Option<RecordedEvent>)> {
+        let event = self.events.pop_front()?;
+        self.dropped += 1;
+        Some((self.dropped, event))
+    }
+
+    /// The first place at or above `from` where an event is held.
+    pub(super) fn first_from(&self, from: u64) -> Option<u64> {
+        (from.max(self.dropped + 1)..=self.last()).find(|&place| self.get(place).is_some())
+    }
+
+    /// The last place below `end` where an event is held.
+    pub(super) fn last_below(&self, end: u64) -> Option<u64> {
+        let end = end.min(self.last() + 1);
+        (self.dropped + 1..end)
+            .rev()
+            .find(|&place| self.get(place).is_some())
+    }
+
+    /// The places that are held, youngest first.
+    pub(super) fn youngest_first(&self) -> impl Iterator<Item = (u64, &RecordedEvent)> {
+        let places = (self.dropped + 1..=self.last()).rev();
+        places.filter_map(|place| self.get(place).map(|event| (place, event)))
+    }
+
+    fn index(&self, place: u64) -> Option<usize> {
+        usize::try_from(place.checked_sub(self.dropped + 1)?).ok()
+    }
+}
+
+/// The position at a place.
+pub(super) const fn position_at(place: u64) -> Position {
+    Position::from_parts(0, place)
+}
+
+/// The last place at or below a position.
+pub(super) const fn place_of(position: Position) -> u64 {
+    match position.to_parts() {
+        (0, place) => place,
+        _ => u64::MAX,
+    }
+}

@@ -1,0 +1,200 @@
+use std::collections::{HashMap, VecDeque};
+use std::hash::Hash;
+
+use crate::event::RecordedEvent;
+use crate::memory::held::{Held, place_of, position_at};
+use crate::name::{Category, EventType, StreamName, Tag};
+use crate::position::{Position, Version};
+use crate::query::{Query, QueryItem, Scope};
+
+/// Where the events of each stream, category, type and tag are.
+///
+/// Invariant: each list holds the rising places of exactly the held events of its key. A
+/// stream stays when its events go.
+#[derive(Debug, Default)]
+pub(super) struct Index {
+    streams: HashMap<StreamName, Stream>,
+    categories: HashMap<Category, VecDeque<u64>>,
+    types: HashMap<EventType, VecDeque<u64>>,
+    tags: HashMap<Tag, VecDeque<u64>>,
+}
+
+/// What is known of a stream.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) places: VecDeque<u64>,
+    /// Of the last event ever appended to it.
+    pub(super) version: Version,
+    /// The last place at which an event of it was dropped.
+    pub(super) dropped_to: Position,
+    pub(super) is_deleted: bool,
+}
+
+/// Where an item's matches can be.
+enum Candidates<'a> {
+    /// At any held place.
+    Log,
+    /// At places in these lists.
+    Lists(Vec<&'a VecDeque<u64>>),
+}
+
+impl Index {
+    pub(super) fn stream(&self, name: &StreamName) -> Option<&Stream> {
+        self.streams.get(name)
+    }
+
+    pub(super) fn stream_mut(&mut self, name: &StreamName) -> Option<&mut Stream> {
+        self.streams.get_mut(name)
+    }
+
+    pub(super) fn insert(&mut self, event: &RecordedEvent) {
+        let place = place_of(event.position);
+        if let Some(at) = &event.stream {
+            list_of(&mut self.categories, &at.name.category()).push_back(place);
+            match self.streams.get_mut(&at.name) {
+                Some(stream) => {
+                    stream.places.push_back(place);
+                    stream.version = at.version;
+                }
+                None => {
+                    self.streams
+                        .insert(at.name.clone(), Stream::new(place, at.version));
+                }
+            }
+        }
+        list_of(&mut self.types, &event.event_type).push_back(place);
+        for tag in event.tags.iter() {
+            list_of(&mut self.tags, tag).push_back(place);
+        }
+    }
+
+    /// Forgets an event that was dropped.
+    pub(super) fn remove(&mut self, event: &RecordedEvent) {
+        let place = place_of(event.position);
+        if let Some(name) = event.stream_name() {
+            let stream = self
+                .streams
+                .get_mut(name)
+                .expect("an event's stream is known");
+            remove(&mut stream.places, place);
+            stream.dropped_to = stream.dropped_to.max(event.position);
+            remove_from(&mut self.categories, &name.category(), place);
+        }
+        remove_from(&mut self.types, &event.event_type, place);
+        for tag in event.tags.iter() {
+            remove_from(&mut self.tags, tag, place);
+        }
+    }
+
+    /// The first place at or above `from` that an index names for any item of the query.
+    pub(super) fn first_candidate(&self, held: &Held, query: &Query, from: u64) -> Option<u64> {
+        let first = |item| match self.candidates(item) {
+            Candidates::Log => held.first_from(from),
+            Candidates::Lists(lists) => lists
+                .into_iter()
+                .filter_map(|list| {
+                    list.get(list.partition_point(|&place| place < from))
+                        .copied()
+                })
+                .min(),
+        };
+        query.items().iter().filter_map(first).min()
+    }
+
+    /// The last place below `end` that an index names for any item of the query.
+    pub(super) fn last_candidate(&self, held: &Held, query: &Query, end: u64) -> Option<u64> {
+        let last = |item| match self.candidates(item) {
+            Candidates::Log => held.last_below(end),
+            Candidates::Lists(lists) => lists
+                .into_iter()
+                .filter_map(|list| {
+                    let below = list.partition_point(|&place| place < end);
+                    list.get(below.checked_sub(1)?).copied()
+                })
+                .max(),
+        };
+        query.items().iter().filter_map(last).max()
+    }
+
+    /// The last place at which something was dropped that readers of this query are told of.
+    pub(super) fn dropped_to(&self, held: &Held, query: &Query) -> Position {
+        let of_item = |item: &QueryItem| match item.scope() {
+            Scope::Streams(names) => {
+                let streams = names.iter().filter_map(|name| self.streams.get(name));
+                streams
+                    .map(|stream| stream.dropped_to)
+                    .max()
+                    .unwrap_or_default()
+            }
+            Scope::Log | Scope::Category(_) => position_at(held.dropped()),
+        };
+        query.items().iter().map(of_item).max().unwrap_or_default()
+    }
+
+    /// The narrowest of an item's lists: they name every event that matches, and perhaps more.
+    fn candidates<'a>(&'a self, item: &QueryItem) -> Candidates<'a> {
+        let by_scope = match item.scope() {
+            Scope::Log => None,
+            Scope::Streams(names) => {
+                let streams = names.iter().filter_map(|name| self.streams.get(name));
+                Some(streams.map(|stream| &stream.places).collect())
+            }
+            Scope::Category(category) => Some(self.categories.get(category).into_iter().collect()),
+        };
+        let by_types = (!item.types().is_empty()).then(|| {
+            item.types()
+                .iter()
+                .filter_map(|name| self.types.get(name))
+                .collect()
+        });
+        let by_tags = item
+            .tags()
+            .iter()
+            .map(|tag| self.tags.get(tag).into_iter().collect());
+        by_tags
+            .chain(by_types)
+            .chain(by_scope)
+            .min_by_key(|lists: &Vec<&VecDeque<u64>>| -> usize {
+                lists.iter().map(|list| list.len()).sum()
+            })
+            .map_or(Candidates::Log, Candidates::Lists)
+    }
+}
+
+impl Stream {
+    fn new(place: u64, version: Version) -> Self {
+        Self {
+            places: VecDeque::from([place]),
+            version,
+            dropped_to: Position::ORIGIN,
+            is_deleted: false,
+        }
+    }
+}
+
+fn list_of<'a, K: Hash + Eq + Clone>(
+    lists: &'a mut HashMap<K, VecDeque<u64>>,
+    key: &K,
+) -> &'a mut VecDeque<u64> {
+    if !lists.contains_key(key) {
+        lists.insert(key.clone(), VecDeque::new());
+    }
+    lists.get_mut(key).expect("inserted where it was missing")
+}
+
+fn remove_from<K: Hash + Eq>(lists: &mut HashMap<K, VecDeque<u64>>, key: &K, place: u64) {
+    let list = lists
+        .get_mut(key)
+        .expect("an event is in the lists of its keys");
+    remove(list, place);
+    if list.is_empty() {
+        lists.remove(key);
+    }
+}
+
+fn remove(list: &mut VecDeque<u64>, place: u64) {
+    let index = list
+        .binary_search(&place)
+        .expect("an event is in the lists of its keys");
+    list.remove(index);
+}
