@@ -50,7 +50,7 @@ impl<S: TryStream<Ok = Frame>> SseBody<S> {
     pub(crate) fn new(frames: S, options: BodyOptions, heartbeat: Heartbeat) -> Self {
         Self {
             frames: Some(frames),
-            opening: options.opening.filter(|opening| !opening.is_empty()),
+            opening: options.opening,
             held: None,
             has_waited: false,
             limit: options.limit,
@@ -144,7 +144,7 @@ impl<S: TryStream<Ok = Frame>> Body for SseBody<S> {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.frames.is_none() && self.held.is_none() && self.opening.is_none()
+        self.frames.is_none() && self.held.is_none()
     }
 
     /// Exact once the stream has ended well; before, what is in hand is the least.

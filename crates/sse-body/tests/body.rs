@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use eventwire_sse::{Event, Frame};
 use eventwire_sse_body::{SseBody, SseResponse};
@@ -165,6 +167,25 @@ fn an_error_comes_after_all_that_was_before_it_and_a_turn_to_send_that() {
         &[Nothing, Nothing, Failure],
         &[data(":\n\n"), Pending, Pending, Error, End],
     );
+}
+
+#[test]
+fn the_task_is_woken_for_an_error_that_waited() {
+    #[derive(Default)]
+    struct Wakes(AtomicUsize);
+    impl Wake for Wakes {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let wakes = Arc::new(Wakes::default());
+    let waker = Waker::from(Arc::clone(&wakes));
+    let response = SseResponse::new(scripted(&[Failure])).without_opening();
+    let mut body = Box::pin(response.without_heartbeat().into_body());
+    let polled = body.as_mut().poll_frame(&mut Context::from_waker(&waker));
+    assert!(polled.is_pending());
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+    assert_eq!(poll(body.as_mut()), Error);
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::index::Kept;
 use crate::log::SharedLog;
 use crate::number;
 use crate::request::Request;
-use crate::segment::{FRAMES_FROM, Room, Tail};
+use crate::segment::{Room, Tail};
 use crate::storage::Storage;
 
 /// The answer to an append.
@@ -29,7 +29,6 @@ pub(crate) struct Committer {
     identity: Label,
     log: Arc<SharedLog>,
     tail: Tail,
-    segment_bytes: u64,
     frame: FrameBuffer,
 }
 
@@ -39,14 +38,12 @@ impl Committer {
         identity: Label,
         log: Arc<SharedLog>,
         tail: Tail,
-        segment_bytes: u64,
     ) -> Self {
         Self {
             storage,
             identity,
             log,
             tail,
-            segment_bytes,
             frame: FrameBuffer::default(),
         }
     }
@@ -96,9 +93,7 @@ impl Committer {
     fn make_room(&mut self, requests: &[Request]) -> Result<Room, IoFailure> {
         let body = requests.iter().map(|request| request.bytes).sum();
         let needed = u64_of(frame_bytes(body));
-        let is_last_of_segment =
-            self.tail.end > FRAMES_FROM && self.tail.end + needed > self.segment_bytes;
-        let room = if is_last_of_segment {
+        let room = if self.tail.is_full_for(needed) {
             self.roll(needed)
         } else {
             self.tail.make_room(needed)
@@ -108,7 +103,10 @@ impl Committer {
 
     fn roll(&mut self, needed: u64) -> std::io::Result<Room> {
         let first = self.log.shown() + 1;
-        let Some(tail) = Tail::create(&*self.storage, &self.identity, first, needed)? else {
+        let next = self
+            .tail
+            .next(&*self.storage, &self.identity, first, needed)?;
+        let Some(tail) = next else {
             return Ok(Room::Full);
         };
         self.log.write().segments.push(Arc::clone(&tail.segment));

@@ -7,6 +7,7 @@ use crate::error::OpenError;
 use crate::identity;
 use crate::log::SharedLog;
 use crate::recovery::{Recovered, Recovery, recover};
+use crate::segment::Growth;
 use crate::storage::Storage;
 
 /// A store without its thread: what is read, and who writes it.
@@ -20,16 +21,16 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Recovers the store that is on a storage, or makes one.
-    pub(crate) fn open(storage: Box<dyn Storage>, segment_bytes: u64) -> Result<Self, OpenError> {
-        let identity = identity::read_or_create(&*storage)?;
+    pub(crate) fn open(storage: Box<dyn Storage>, growth: Growth) -> Result<Self, OpenError> {
+        let identity = identity::read_or_create(&*storage, growth)?;
         let Recovered {
             state,
             tail,
             report,
-        } = recover(&*storage, &identity)?;
+        } = recover(&*storage, &identity, growth)?;
         let log = Arc::new(SharedLog::new(state));
         Ok(Self {
-            committer: Committer::new(storage, identity, Arc::clone(&log), tail, segment_bytes),
+            committer: Committer::new(storage, identity, Arc::clone(&log), tail),
             log,
             epoch: identity.epoch,
             recovery: report,

@@ -1,18 +1,22 @@
-use eventwire_store::{Epoch, backend};
+use std::io;
 use std::time::SystemTime;
+
+use eventwire_store::{Epoch, backend};
 
 use crate::error::{Damage, OpenError};
 use crate::format::{Kind, LABEL_BYTES, Label, LabelError};
-use crate::segment::{self, FRAMES_FROM, Tail};
-use crate::storage::{Storage, StorageFile, UNFINISHED, publish};
+use crate::segment::{self, FRAMES_FROM, Growth, Tail};
+use crate::storage::{Storage, StorageFile, UNFINISHED, Unpublished};
 
 /// The file that makes a directory a store. It is made last: where it is, there is a log.
 const IDENTITY: &str = "IDENTITY";
 
 /// Reads the identity of a store, and makes the store where there is none.
-pub(crate) fn read_or_create(storage: &dyn Storage) -> Result<Label, OpenError> {
+pub(crate) fn read_or_create(storage: &dyn Storage, growth: Growth) -> Result<Label, OpenError> {
     let names = storage.list().map_err(OpenError::io("listing", "."))?;
     remove_unfinished(storage, &names)?;
+    // An earlier process may have named a file and not lived to make the name durable.
+    storage.sync().map_err(OpenError::io("syncing", "."))?;
     if names.iter().any(|name| name == IDENTITY) {
         let file = storage
             .open(IDENTITY)
@@ -20,7 +24,7 @@ pub(crate) fn read_or_create(storage: &dyn Storage) -> Result<Label, OpenError> 
         return read_label(&*file, Kind::Identity, IDENTITY);
     }
     refuse_lost_identity(storage, &names)?;
-    create(storage)
+    create(storage, growth)
 }
 
 /// Removes what was being made when the process or the power ended. Nothing depends on it.
@@ -89,7 +93,7 @@ fn has_frames(storage: &dyn Storage, name: &str) -> Result<bool, OpenError> {
     Ok(first != [0; 8])
 }
 
-fn create(storage: &dyn Storage) -> Result<Label, OpenError> {
+fn create(storage: &dyn Storage, growth: Growth) -> Result<Label, OpenError> {
     let identity = Label {
         kind: Kind::Identity,
         store: backend::assign_uuid(SystemTime::now()),
@@ -97,14 +101,17 @@ fn create(storage: &dyn Storage) -> Result<Label, OpenError> {
         first: 0,
     };
     let first = segment::name(1);
-    let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
-    Tail::create(storage, &identity, 1, 0)
+    let full = || io::Error::from(io::ErrorKind::StorageFull);
+    Tail::create(storage, &identity, 1, 0, growth)
         .and_then(|made| made.map(drop).ok_or_else(full))
         .map_err(OpenError::io("creating", &first))?;
-    publish(storage, IDENTITY, |file| {
-        file.write_at(&identity.encode(), 0)
-    })
-    .map(drop)
-    .map_err(OpenError::io("creating", IDENTITY))?;
+    publish(storage, &identity).map_err(OpenError::io("creating", IDENTITY))?;
     Ok(identity)
+}
+
+fn publish(storage: &dyn Storage, identity: &Label) -> io::Result<()> {
+    let made = Unpublished::create(storage, IDENTITY)?;
+    made.file.write_at(&identity.encode(), 0)?;
+    made.publish()?;
+    storage.sync()
 }

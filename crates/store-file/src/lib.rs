@@ -18,6 +18,8 @@ mod request;
 mod segment;
 mod storage;
 mod store;
+#[cfg(test)]
+mod tests;
 mod window;
 mod writer;
 

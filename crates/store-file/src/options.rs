@@ -3,6 +3,7 @@ use std::path::Path;
 use eventwire_store::Limits;
 
 use crate::error::OpenError;
+use crate::segment::Growth;
 use crate::store::FileStore;
 
 /// How a [`FileStore`] is opened.
@@ -17,7 +18,7 @@ use crate::store::FileStore;
 #[derive(Debug, Clone)]
 pub struct FileOptions {
     pub(crate) limits: Limits,
-    pub(crate) segment_bytes: u64,
+    pub(crate) growth: Growth,
 }
 
 impl FileOptions {
@@ -26,7 +27,11 @@ impl FileOptions {
     pub fn new() -> Self {
         Self {
             limits: Limits::default(),
-            segment_bytes: 256 << 20,
+            growth: Growth {
+                limit: 256 << 20,
+                least_ahead: 256 << 10,
+                most_ahead: 8 << 20,
+            },
         }
     }
 
@@ -44,7 +49,7 @@ impl FileOptions {
     /// split, so a file that holds but one can be longer.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
-        self.segment_bytes = bytes;
+        self.growth.limit = bytes;
         self
     }
 

@@ -11,7 +11,7 @@ use crate::format::{
 use crate::identity::read_label;
 use crate::index::{Index, Kept};
 use crate::log::State;
-use crate::segment::{self, FRAMES_FROM, Segment, Tail};
+use crate::segment::{self, FRAMES_FROM, Growth, Segment, Tail};
 use crate::storage::Storage;
 use crate::window::Window;
 
@@ -40,7 +40,11 @@ pub(crate) struct Recovered {
 ///
 /// # Durability
 /// Everything that is in the index is durable on return, and what was cut off is gone for good.
-pub(crate) fn recover(storage: &dyn Storage, identity: &Label) -> Result<Recovered, OpenError> {
+pub(crate) fn recover(
+    storage: &dyn Storage,
+    identity: &Label,
+    growth: Growth,
+) -> Result<Recovered, OpenError> {
     let names = storage.list().map_err(OpenError::io("listing", "."))?;
     let mut firsts: Vec<u64> = names
         .iter()
@@ -63,7 +67,7 @@ pub(crate) fn recover(storage: &dyn Storage, identity: &Label) -> Result<Recover
         let what = "there is no such file, and so no log";
         return Err(OpenError::Damaged(Damage::new(&segment::name(1), 0, what)));
     };
-    let tail = settle(Arc::clone(segment), &scanned)?;
+    let tail = settle(Arc::clone(segment), &scanned, growth)?;
     let report = Recovery {
         events: state.index.last(),
         segments: state.segments.len(),
@@ -125,7 +129,7 @@ fn refuse_unless_whole(state: &State, end: End) -> Result<(), OpenError> {
 }
 
 /// Makes the end of the log what the index says it is.
-fn settle(segment: Arc<Segment>, scanned: &Scanned) -> Result<Tail, OpenError> {
+fn settle(segment: Arc<Segment>, scanned: &Scanned, growth: Growth) -> Result<Tail, OpenError> {
     let name = segment.name.clone();
     match (scanned.end, &scanned.last_frame) {
         (End::Torn { at, .. }, _) => {
@@ -134,7 +138,7 @@ fn settle(segment: Arc<Segment>, scanned: &Scanned) -> Result<Tail, OpenError> {
                 .set_length(at)
                 .and_then(|()| segment.file.sync())
                 .map_err(OpenError::io("cutting an incomplete commit off", &name))?;
-            Ok(Tail::of_recovered(segment, at, at))
+            Ok(Tail::of_recovered(segment, at, at, growth))
         }
         (End::Clean, last_frame) => {
             // The system may show what it failed to write: a sync that failed leaves the bytes
@@ -142,7 +146,12 @@ fn settle(segment: Arc<Segment>, scanned: &Scanned) -> Result<Tail, OpenError> {
             if let Some(frame) = last_frame {
                 rewrite(&segment, frame).map_err(OpenError::io("making durable", &name))?;
             }
-            Ok(Tail::of_recovered(segment, scanned.at, scanned.length))
+            Ok(Tail::of_recovered(
+                segment,
+                scanned.at,
+                scanned.length,
+                growth,
+            ))
         }
     }
 }

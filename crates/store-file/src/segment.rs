@@ -2,15 +2,29 @@ use std::io;
 use std::sync::Arc;
 
 use crate::format::{Kind, Label, Seed, u64_of};
-use crate::storage::{Storage, StorageFile, is_full, publish, write_zeros};
+use crate::storage::{Storage, StorageFile, Unpublished, is_full, write_zeros};
 
 /// Where the first frame of a segment begins.
 pub(crate) const FRAMES_FROM: u64 = 64;
 
-/// Space is made ready for as much again as is in use, within these bounds: small stores stay
-/// small, and large ones seldom stop for it.
-const LEAST_AHEAD: u64 = 256 << 10;
-const MOST_AHEAD: u64 = 8 << 20;
+/// How files of the log grow.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Growth {
+    /// How long a file gets, unless one frame has more.
+    pub(crate) limit: u64,
+    /// Space is made ready for as much again as is in use, within these bounds: small stores
+    /// stay small, and large ones seldom stop for it.
+    pub(crate) least_ahead: u64,
+    pub(crate) most_ahead: u64,
+}
+
+impl Growth {
+    /// Up to where space is made ready when `needed` bytes at `end` ask for it.
+    fn ready_for(&self, end: u64, needed: u64) -> u64 {
+        let ahead = end + end.clamp(self.least_ahead, self.most_ahead);
+        ahead.min(self.limit).max(end + needed)
+    }
+}
 
 /// One file of the log, to be read.
 #[derive(Debug)]
@@ -54,6 +68,7 @@ pub(crate) struct Tail {
     /// Where the next frame begins.
     pub(crate) end: u64,
     ready: u64,
+    growth: Growth,
 }
 
 /// What asking for space came to.
@@ -66,11 +81,17 @@ pub(crate) enum Room {
 
 impl Tail {
     /// The end of a segment that was recovered: zeros from `end` to the length of its file.
-    pub(crate) fn of_recovered(segment: Arc<Segment>, end: u64, length: u64) -> Self {
+    pub(crate) fn of_recovered(
+        segment: Arc<Segment>,
+        end: u64,
+        length: u64,
+        growth: Growth,
+    ) -> Self {
         Self {
             segment,
             end,
             ready: length.max(end),
+            growth,
         }
     }
 
@@ -83,26 +104,27 @@ impl Tail {
         identity: &Label,
         first: u64,
         needed: u64,
+        growth: Growth,
     ) -> io::Result<Option<Self>> {
         let label = Label {
             kind: Kind::Segment,
             first,
             ..*identity
         };
-        let ready = FRAMES_FROM + needed.max(LEAST_AHEAD);
-        let made = publish(storage, &name(first), |file| {
-            file.write_at(&label.encode(), 0)?;
-            write_zeros(file, FRAMES_FROM, ready)
-        });
-        match made {
-            Ok(file) => Ok(Some(Self {
-                segment: Arc::new(Segment::new(&label, file)),
-                end: FRAMES_FROM,
-                ready,
-            })),
-            Err(error) if is_full(&error) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let ready = growth.ready_for(FRAMES_FROM, needed);
+        let file = match publish(storage, &label, ready) {
+            Ok(file) => file,
+            Err(error) if is_full(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // From here on the segment is there, and the one before it must not go on.
+        storage.sync()?;
+        Ok(Some(Self {
+            segment: Arc::new(Segment::new(&label, file)),
+            end: FRAMES_FROM,
+            ready,
+            growth,
+        }))
     }
 
     /// Makes sure that the next `needed` bytes can be written without changing anything but
@@ -114,8 +136,7 @@ impl Tail {
         if self.end + needed <= self.ready {
             return Ok(Room::Ready);
         }
-        let ahead = self.end.clamp(LEAST_AHEAD, MOST_AHEAD);
-        let ready = self.end + needed.max(ahead);
+        let ready = self.growth.ready_for(self.end, needed);
         let file = &*self.segment.file;
         match write_zeros(file, self.ready, ready).and_then(|()| file.sync()) {
             Ok(()) => {
@@ -131,6 +152,26 @@ impl Tail {
         }
     }
 
+    /// The segment after this one, which begins with position `first`; `None` where the disk
+    /// is full.
+    ///
+    /// # Durability
+    /// As for [`create`](Self::create).
+    pub(crate) fn next(
+        &self,
+        storage: &dyn Storage,
+        identity: &Label,
+        first: u64,
+        needed: u64,
+    ) -> io::Result<Option<Self>> {
+        Self::create(storage, identity, first, needed, self.growth)
+    }
+
+    /// Whether the next frame, of this length, belongs into the next segment.
+    pub(crate) fn is_full_for(&self, needed: u64) -> bool {
+        self.end > FRAMES_FROM && self.end.saturating_add(needed) > self.growth.limit
+    }
+
     /// Writes a frame at the end, durably.
     pub(crate) fn write(&mut self, frame: &[u8]) -> io::Result<()> {
         debug_assert!(self.end + u64_of(frame.len()) <= self.ready);
@@ -139,6 +180,15 @@ impl Tail {
         self.end += u64_of(frame.len());
         Ok(())
     }
+}
+
+/// Makes the file of a segment, with space up to `ready`.
+fn publish(storage: &dyn Storage, label: &Label, ready: u64) -> io::Result<Arc<dyn StorageFile>> {
+    let name = name(label.first);
+    let made = Unpublished::create(storage, &name)?;
+    made.file.write_at(&label.encode(), 0)?;
+    write_zeros(&*made.file, FRAMES_FROM, ready)?;
+    made.publish()
 }
 
 #[cfg(test)]

@@ -66,7 +66,7 @@ impl FileStore {
                 source,
             },
         })?;
-        let engine = Engine::open(Box::new(disk), options.segment_bytes)?;
+        let engine = Engine::open(Box::new(disk), options.growth)?;
         let queue = Arc::new(Queue::default());
         let writer = Writer::start(Arc::clone(&queue), engine.committer)
             .map_err(OpenError::io("starting the writer of", "."))?;

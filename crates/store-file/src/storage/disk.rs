@@ -69,13 +69,19 @@ fn holder(lock: &mut File) -> Option<u32> {
 
 /// Makes a directory and those above it, each of them durable in the one that holds it.
 fn make_durably(path: &Path) -> io::Result<()> {
-    if path.is_dir() {
-        return Ok(());
-    }
     let parent = match path.parent() {
         Some(parent) if parent != Path::new("") => parent,
-        _ => Path::new("."),
+        Some(_) => Path::new("."),
+        None => return Ok(()),
     };
+    if path.is_dir() {
+        // An earlier process may have made it and not lived to sync it. One that is not ours
+        // to look into is not ours to make durable.
+        return match sync_directory(parent) {
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+            synced => synced,
+        };
+    }
     make_durably(parent)?;
     match fs::create_dir(path) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),

@@ -2,6 +2,8 @@
 //! files, and nothing more. Tests put a medium behind it that loses power.
 
 mod disk;
+#[cfg(test)]
+pub(crate) mod simulated;
 
 pub(crate) use disk::{Disk, LockError};
 
@@ -53,22 +55,38 @@ pub(crate) trait StorageFile: Send + Sync + fmt::Debug {
 /// The ending of a file that is being made.
 pub(crate) const UNFINISHED: &str = ".new";
 
-/// Makes a file whole or not at all: under another name first, then renamed once it is durable.
-///
-/// # Durability
-/// The file and its name are durable on return.
-pub(crate) fn publish(
-    storage: &dyn Storage,
-    name: &str,
-    fill: impl FnOnce(&dyn StorageFile) -> io::Result<()>,
-) -> io::Result<Arc<dyn StorageFile>> {
-    let unfinished = format!("{name}{UNFINISHED}");
-    let file = storage.create(&unfinished)?;
-    fill(&*file)?;
-    file.sync()?;
-    storage.rename(&unfinished, name)?;
-    storage.sync()?;
-    Ok(file)
+/// A file that is made whole or not at all: under another name until it is durable.
+#[derive(Debug)]
+pub(crate) struct Unpublished<'a> {
+    storage: &'a dyn Storage,
+    name: &'a str,
+    pub(crate) file: Arc<dyn StorageFile>,
+}
+
+impl<'a> Unpublished<'a> {
+    /// An empty file.
+    pub(crate) fn create(storage: &'a dyn Storage, name: &'a str) -> io::Result<Self> {
+        let file = storage.create(&unfinished(name))?;
+        Ok(Self {
+            storage,
+            name,
+            file,
+        })
+    }
+
+    /// Gives the file its name. Where this fails, nothing has that name.
+    ///
+    /// # Durability
+    /// The file is durable on return, its name only once the storage has been synced.
+    pub(crate) fn publish(self) -> io::Result<Arc<dyn StorageFile>> {
+        self.file.sync()?;
+        self.storage.rename(&unfinished(self.name), self.name)?;
+        Ok(self.file)
+    }
+}
+
+fn unfinished(name: &str) -> String {
+    format!("{name}{UNFINISHED}")
 }
 
 /// Zeros, written in pieces.

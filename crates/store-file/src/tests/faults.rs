@@ -1,0 +1,94 @@
+use std::io::ErrorKind;
+
+use super::workload::{Workload, open, payloads};
+use super::{Run, seeds};
+use crate::storage::simulated::{Fault, Simulated};
+
+/// A store is opened and written to while one operation fails; then the same directory is
+/// opened again without a restart of the system, which shows what it failed to write; then the
+/// power is cut.
+fn fails_safely(kind: ErrorKind) {
+    for seed in seeds(6) {
+        let medium = Simulated::new(seed);
+        let mut engine = open(&medium).expect("nothing fails");
+        Workload::new(seed).run(&mut engine, 8);
+        drop(engine);
+        open(&medium).expect("nothing fails");
+        for operation in 0..medium.operations() {
+            let _run = Run(format!("{kind:?} at operation {operation}; seed {seed}"));
+            let medium = Simulated::new(seed ^ operation << 32);
+            let mut workload = Workload::new(seed);
+            medium.fail_at(operation, Fault::Error(kind));
+            if let Ok(mut engine) = open(&medium) {
+                workload.run(&mut engine, 8);
+                // One operation fails, so the second of two reads does not.
+                let found = payloads(&engine.log).or_else(|_| payloads(&engine.log));
+                assert_eq!(found.expect("reading goes on"), workload.certain);
+                if !workload.in_doubt.is_empty() {
+                    assert!(!workload.writes(&mut engine), "a poisoned store wrote");
+                }
+            }
+            let reopened = open(&medium).or_else(|_| open(&medium));
+            let mut engine = reopened.expect("one failure, and a second try");
+            assert!(
+                workload.check(&mut engine),
+                "what was recovered can be read"
+            );
+            drop(engine);
+
+            let medium = medium.after_power_cut();
+            let mut engine = open(&medium).expect("a store that lost power opens again");
+            assert!(
+                workload.check(&mut engine),
+                "what was recovered can be read"
+            );
+            assert!(workload.writes(&mut engine), "a recovered store writes");
+        }
+    }
+}
+
+#[test]
+fn an_error_of_any_operation_loses_nothing_that_was_answered_or_shown() {
+    fails_safely(ErrorKind::Other);
+}
+
+#[test]
+fn a_full_disk_at_any_operation_loses_nothing_that_was_answered_or_shown() {
+    fails_safely(ErrorKind::StorageFull);
+}
+
+#[test]
+fn a_disk_that_is_full_when_space_is_made_is_busy_and_then_takes_more() {
+    let mut were_busy = 0;
+    for seed in seeds(6) {
+        for operation in 0..60 {
+            let _run = Run(format!("full at operation {operation}; seed {seed}"));
+            let medium = Simulated::new(seed);
+            let mut engine = open(&medium).expect("nothing fails");
+            let mut workload = Workload::new(seed);
+            medium.fail_at(operation, Fault::Error(ErrorKind::StorageFull));
+            for _ in 0..12 {
+                workload.run(&mut engine, 1);
+                if medium.has_failed() {
+                    break;
+                }
+            }
+            if medium.has_failed() && engine.log.failure().is_none() {
+                were_busy += 1;
+                assert!(workload.in_doubt.is_empty());
+                // What was not made ready is not taken for ready: a cut tears nothing but the
+                // last commit.
+                medium.fail_at(operation % 5, Fault::PowerCut);
+                workload.run(&mut engine, 2);
+            }
+            drop(engine);
+            let mut engine = open(&medium.after_power_cut()).expect("it opens again");
+            assert!(
+                workload.check(&mut engine),
+                "what was recovered can be read"
+            );
+            assert!(workload.writes(&mut engine), "there is room again");
+        }
+    }
+    assert!(were_busy > 0, "no operation was one that makes space");
+}

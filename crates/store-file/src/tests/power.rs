@@ -1,0 +1,106 @@
+use super::workload::{Workload, open, payloads};
+use super::{Run, seeds};
+use crate::storage::simulated::{Fault, Simulated};
+
+/// Opens, appends, opens again and appends again; ends early where the medium does.
+fn life(medium: &Simulated, workload: &mut Workload) {
+    for _ in 0..2 {
+        let Ok(mut engine) = open(medium) else {
+            return;
+        };
+        if !workload.check(&mut engine) {
+            return;
+        }
+        workload.run(&mut engine, 5);
+    }
+}
+
+fn operations_in_a_life(seed: u64) -> u64 {
+    let medium = Simulated::new(seed);
+    life(&medium, &mut Workload::new(seed));
+    medium.operations()
+}
+
+/// Everything that was answered is there after the end came at any operation, and everything
+/// that was in doubt is there wholly or not at all; and so again after a second end.
+fn survives(first: Fault, second: Fault) {
+    let restart = |medium: &Simulated, fault| match fault {
+        Fault::PowerCut => medium.after_power_cut(),
+        _ => medium.after_kill(),
+    };
+    for seed in seeds(6) {
+        for operation in 0..operations_in_a_life(seed) {
+            let _run = Run(format!(
+                "{first:?} at operation {operation}, then {second:?}; seed {seed}"
+            ));
+            let medium = Simulated::new(seed ^ operation << 32);
+            let mut workload = Workload::new(seed);
+            medium.fail_at(operation, first);
+            life(&medium, &mut workload);
+
+            let medium = restart(&medium, first);
+            medium.fail_at(operation % 61, second);
+            life(&medium, &mut workload);
+
+            let medium = restart(&medium, second);
+            let mut engine = open(&medium).expect("a store that lost power opens again");
+            assert!(
+                workload.check(&mut engine),
+                "what was recovered can be read"
+            );
+            assert!(workload.writes(&mut engine), "a recovered store writes");
+        }
+    }
+}
+
+/// A commit larger than what is made ready ahead leaves remains far beyond the end of the log.
+/// They are cut for good: what is written later ends in space that is zero.
+#[test]
+fn a_large_torn_commit_is_cut_for_good() {
+    let mut cut = 0;
+    for seed in seeds(6) {
+        for operation in 0..12 {
+            let _run = Run(format!("operation {operation}; seed {seed}"));
+            let medium = Simulated::new(seed);
+            let mut workload = Workload::new(seed);
+            let mut engine = open(&medium).expect("nothing fails");
+            assert!(workload.writes(&mut engine));
+            medium.fail_at(operation, Fault::PowerCut);
+            workload.write_large(&mut engine, 20_000);
+
+            let medium = medium.after_power_cut();
+            let mut engine = open(&medium).expect("a store that lost power opens again");
+            assert!(workload.check(&mut engine));
+            cut += engine.recovery.bytes_cut;
+            let medium = medium.after_power_cut();
+            let mut engine = open(&medium).expect("a store that lost power opens again");
+            assert_eq!(engine.recovery.bytes_cut, 0, "cut twice");
+
+            workload.run(&mut engine, 12);
+            let segments = engine.log.read().segments.len();
+            assert!(segments > 1, "it went on to another segment");
+            let mut engine = open(&medium).expect("every segment is whole");
+            assert!(workload.check(&mut engine));
+            assert_eq!(
+                payloads(&engine.log).expect("it can be read"),
+                workload.certain
+            );
+        }
+    }
+    assert!(cut > 0, "no commit was torn");
+}
+
+#[test]
+fn what_was_answered_survives_power_cuts_at_every_operation() {
+    survives(Fault::PowerCut, Fault::PowerCut);
+}
+
+#[test]
+fn what_was_answered_survives_the_end_of_the_process_at_every_operation() {
+    survives(Fault::Kill, Fault::Kill);
+}
+
+#[test]
+fn what_a_killed_process_left_is_durable_before_it_is_shown() {
+    survives(Fault::Kill, Fault::PowerCut);
+}
