@@ -90,6 +90,7 @@ impl Plan {
             events,
             looked_to: number::position(self.looked_to),
             is_end: self.is_end,
+            ..Batch::default()
         })
     }
 }

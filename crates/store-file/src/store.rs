@@ -39,7 +39,7 @@ struct Handle {
     queue: Arc<Queue>,
     writer: Writer,
     epoch: Epoch,
-    limits: Limits,
+    capabilities: Capabilities,
     recovery: Recovery,
 }
 
@@ -76,7 +76,7 @@ impl FileStore {
                 queue,
                 writer,
                 epoch: engine.epoch,
-                limits: options.limits,
+                capabilities: capabilities(options.limits),
                 recovery: engine.recovery,
             }),
         })
@@ -109,7 +109,7 @@ impl Handle {
         &self,
         append: Append,
     ) -> Result<StoreFuture<Result<Appended, AppendError>>, AppendError> {
-        backend::check(&append, &self.limits)?;
+        backend::check(&append, &self.capabilities)?;
         let request = Request::new(append)?;
         let key = request.key().cloned();
         let (reply, answered) = reply();
@@ -129,6 +129,13 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.close();
     }
+}
+
+/// Checkpoints are not kept yet, so an append that would move one is refused.
+fn capabilities(limits: Limits) -> Capabilities {
+    let mut capabilities = Capabilities::full(Survives::PowerLoss, limits);
+    capabilities.consumed = false;
+    capabilities
 }
 
 /// Nobody is left to answer.
@@ -168,6 +175,6 @@ impl EventStore for FileStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::full(Survives::PowerLoss, self.handle.limits)
+        self.handle.capabilities.clone()
     }
 }

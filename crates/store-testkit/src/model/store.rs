@@ -59,7 +59,7 @@ impl Shared {
     }
 
     fn append(&self, append: &Append) -> Result<Appended, AppendError> {
-        backend::check(append, &LIMITS)?;
+        backend::check(append, &Capabilities::full(Survives::Nothing, LIMITS))?;
         let mut model = self.lock();
         let appended = model.append(append)?;
         self.watermark.advance(model.head());

@@ -35,7 +35,7 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Shared {
     epoch: Epoch,
-    limits: Limits,
+    capabilities: Capabilities,
     history: Mutex<History>,
     watermark: Watermark,
 }
@@ -53,7 +53,7 @@ impl MemoryStore {
         Self {
             shared: Arc::new(Shared {
                 epoch: Epoch::random(),
-                limits,
+                capabilities: Capabilities::full(Survives::Nothing, limits),
                 history: Mutex::default(),
                 watermark: Watermark::default(),
             }),
@@ -82,7 +82,7 @@ impl Shared {
     }
 
     fn append(&self, append: &Append) -> Result<Appended, AppendError> {
-        backend::check(append, &self.limits)?;
+        backend::check(append, &self.capabilities)?;
         let appended = self.lock().append(append)?;
         self.watermark.advance(appended.last());
         Ok(appended)
@@ -148,7 +148,7 @@ impl EventStore for MemoryStore {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities::full(Survives::Nothing, self.shared.limits)
+        self.shared.capabilities.clone()
     }
 }
 
