@@ -6,9 +6,13 @@ mod body;
 mod encoded;
 mod heartbeat;
 mod last_event_id;
+mod reader;
+mod received;
 mod response;
 
 pub use body::SseBody;
 pub use encoded::Encoded;
 pub use last_event_id::{LastEventId, LastEventIdError};
+pub use reader::EventReader;
+pub use received::{Message, Received};
 pub use response::SseResponse;
