@@ -176,6 +176,16 @@ impl FrameStream {
         match item {
             Some(Item::Event(event)) => self.send_event(&event, None),
             Some(Item::Progress(position)) => self.cursor = position,
+            Some(Item::Gap {
+                after,
+                resumed_after,
+            }) => {
+                let (requested, resumed_at) =
+                    (self.cursor_at(after), self.cursor_at(resumed_after));
+                self.cursor = resumed_after;
+                self.told = resumed_after;
+                self.send(control::gap(requested, resumed_at, "retention"));
+            }
             Some(Item::CaughtUp(position)) => {
                 self.cursor = position;
                 self.stage = self.live();

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use eventwire_feed::{Feed, FeedOptions, Follow, FrameStream, From};
 use eventwire_store::{
-    Append, Cursor, Epoch, EventStore, EventType, MemoryStore, NewEvent, Position, Query,
-    StreamName,
+    Append, Cursor, Epoch, EventStore, EventType, Keep, MemoryStore, NewEvent, Position, Query,
+    Retention, StreamName,
 };
 use futures_util::StreamExt;
 
@@ -162,6 +162,35 @@ async fn a_cursor_of_another_epoch_is_told_of_the_gap_and_begins_at_the_beginnin
         format!(r#"{{"requested":"{other}","resumed_at":"{begin}","reason":"epoch"}}"#);
     assert_eq!(field(&gap, "data"), Some(data_of_gap.as_str()));
     assert_eq!(data(&mut frames, 1).await, numbers(0..1));
+}
+
+#[tokio::test]
+async fn a_cursor_older_than_what_is_held_is_told_of_the_gap() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    for number in 0..10 {
+        append(&store, "s", "t", number.to_string()).await;
+    }
+    store.trim_log(Keep::all().max_events(3)).await.unwrap();
+    let cursor = |position| Cursor {
+        epoch: store.epoch(),
+        position: Position::from_parts(0, position),
+    };
+    let mut frames = feed.follow(Follow::new(Query::all()).from(From::Cursor(cursor(2))));
+    let gap = next(&mut frames).await;
+    let (requested, resumed_at) = (cursor(2), cursor(7).to_string());
+    let told = format!(
+        r#"{{"requested":"{requested}","resumed_at":"{resumed_at}","reason":"retention"}}"#
+    );
+    assert_eq!(field(&gap, "event"), Some("eventwire.gap"));
+    assert_eq!(field(&gap, "id"), Some(resumed_at.as_str()));
+    assert_eq!(field(&gap, "data"), Some(told.as_str()));
+    assert_eq!(data(&mut frames, 3).await, numbers(7..10));
+
+    let mut held = feed.follow(from_beginning(Query::all()));
+    assert_eq!(data(&mut held, 3).await, numbers(7..10), "all that is held");
 }
 
 #[tokio::test]

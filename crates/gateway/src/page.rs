@@ -38,11 +38,23 @@ struct Gap {
     reason: &'static str,
 }
 
+impl Gap {
+    fn new(requested: Cursor, resumed_at: Cursor, reason: &'static str) -> Self {
+        Self {
+            requested: requested.to_string(),
+            resumed_at: resumed_at.to_string(),
+            reason,
+        }
+    }
+}
+
 /// What one read found.
 struct Found {
     events: Vec<RecordedEvent>,
     next: Position,
     is_end: bool,
+    /// Places between which events were dropped before they were read.
+    dropped: Option<(Position, Position)>,
 }
 
 /// Reads a page; where it is empty and the request is willing to wait, the events that come.
@@ -67,19 +79,19 @@ pub(crate) async fn read(
         found = scan(store, &request, ReadOptions::after(found.next).limit(limit)).await?;
     }
     let epoch = store.epoch();
+    let cursor = |position| Cursor { epoch, position };
+    let dropped = found
+        .dropped
+        .map(|(after, to)| Gap::new(cursor(after), cursor(to), "retention"));
     let page = Page {
         events: found
             .events
             .iter()
             .map(|event| EventJson::of(event, epoch))
             .collect(),
-        next: Cursor {
-            epoch,
-            position: found.next,
-        }
-        .to_string(),
+        next: cursor(found.next).to_string(),
         caught_up: found.is_end,
-        gap,
+        gap: gap.or(dropped),
     };
     Ok(json_response(StatusCode::OK, &page))
 }
@@ -101,12 +113,7 @@ async fn start(
                 epoch: store.epoch(),
                 position: Position::ORIGIN,
             };
-            let gap = Gap {
-                requested: cursor.to_string(),
-                resumed_at: resumed_at.to_string(),
-                reason: "epoch",
-            };
-            (None, Some(gap))
+            (None, Some(Gap::new(cursor, resumed_at, "epoch")))
         }
     })
 }
@@ -120,6 +127,7 @@ async fn scan(
         events: Vec::new(),
         next: beginning(options),
         is_end: request.is_backward,
+        dropped: None,
     };
     let mut items = store.read(request.query.clone(), options);
     while let Some(item) = items.next().await {
@@ -132,6 +140,13 @@ async fn scan(
             Item::CaughtUp(position) => {
                 found.next = position;
                 found.is_end = true;
+            }
+            Item::Gap {
+                after,
+                resumed_after,
+            } => {
+                found.next = resumed_after;
+                found.dropped = Some((after, resumed_after));
             }
             _ => {}
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::server::{Ask, JSON, PAGE, read_until, server};
+use eventwire_store::{Keep, Retention};
 use http::StatusCode;
 use http_body::Body as _;
 use serde_json::{Value, json};
@@ -282,6 +283,25 @@ async fn a_page_after_a_cursor_of_another_log_says_so() {
         json!({"requested": "0.7", "resumed_at": server.cursor(0), "reason": "epoch"})
     );
     assert_eq!(page["events"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_after_a_cursor_older_than_what_is_held_says_so() {
+    let server = server().await;
+    for number in 0..5 {
+        server
+            .append("s", &format!(r#"{{"type":"t","data":{number}}}"#))
+            .await;
+    }
+    let keep = Keep::all().max_events(2);
+    server.store.trim_log(keep).await.unwrap();
+    let (requested, resumed_at) = (server.cursor(1), server.cursor(3));
+    let (_, page) = server
+        .json(Ask(&format!("GET /events?after={requested}"), &[PAGE], ""))
+        .await;
+    let gap = json!({"requested": requested, "resumed_at": resumed_at, "reason": "retention"});
+    assert_eq!(page["gap"], gap);
+    assert_eq!(page["events"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test]
