@@ -194,3 +194,123 @@ pub(crate) fn append_bytes(events: &[NewEvent], key: Option<&IdempotencyKey>) ->
         .map(|event| record::record_bytes(&event.as_parts()))
         .fold(head, usize::saturating_add)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use eventwire_store::{EventType, StreamName, Tag, Uuid, Version};
+    use std::time::{Duration, UNIX_EPOCH};
+
+    fn seed() -> Seed {
+        Seed::new(Uuid::from_u128(7), 1)
+    }
+
+    /// One frame with one append of one event, as `docs/segment-format.md` shows it.
+    fn frame() -> Vec<u8> {
+        let event = NewEvent::new(EventType::new("posted").unwrap(), "hi")
+            .stream(StreamName::new("room-1").unwrap())
+            .tag(Tag::new("by:ada").unwrap())
+            .metadata("web");
+        let key = IdempotencyKey::new("k7").unwrap();
+        let identity = (key, Fingerprint::from_bits(0x0102_0304_0506_0708));
+        let placing = Placing {
+            position: 1,
+            version: Some(Version::FIRST),
+            uuid: Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
+            recorded_at: UNIX_EPOCH + Duration::from_nanos(0x1112_1314_1516_1718),
+        };
+        let mut buffer = FrameBuffer::default();
+        buffer.clear();
+        buffer.push(&[event], Some(&identity), [placing], seed());
+        buffer.finish(1, 64, seed()).to_vec()
+    }
+
+    #[test]
+    fn the_bytes_of_a_frame_are_the_documented_ones() {
+        let mut expected = Vec::new();
+        for part in [
+            // Header: first position, events, appends, body length, two checksums, mark.
+            &[1, 0, 0, 0, 0, 0, 0, 0][..],
+            &[1, 0, 0, 0],
+            &[1, 0, 0, 0],
+            &[91, 0, 0, 0],
+            &BODY_SUM,
+            &[0, 0, 0, 0],
+            &HEADER_SUM,
+            b"EVWFRAME",
+            // Append: events, key, fingerprint.
+            &[1, 0, 0, 0],
+            &[2],
+            b"k7",
+            &[8, 7, 6, 5, 4, 3, 2, 1],
+            // Record: length, checksum, UUID, time, version, four lengths and a count, names, bytes.
+            &[76, 0, 0, 0],
+            &RECORD_SUM,
+            &[0x00, 0x11, 0x22, 0x33, 0x44, 0x55, 0x66, 0x77],
+            &[0x88, 0x99, 0xaa, 0xbb, 0xcc, 0xdd, 0xee, 0xff],
+            &[0x18, 0x17, 0x16, 0x15, 0x14, 0x13, 0x12, 0x11],
+            &[1, 0, 0, 0, 0, 0, 0, 0],
+            &[2, 0, 0, 0],
+            &[3, 0, 0, 0],
+            &[6, 6, 1, 0],
+            b"posted",
+            b"room-1",
+            b"\x06by:ada",
+            b"web",
+            b"hi",
+            // Zeros up to a multiple of 8, and the mark that ends it.
+            &[0, 0, 0, 0, 0],
+            b"EVWFREND",
+        ] {
+            expected.extend_from_slice(part);
+        }
+        assert_eq!(frame(), expected);
+    }
+
+    const BODY_SUM: [u8; 4] = 0x729e_68be_u32.to_le_bytes();
+    const HEADER_SUM: [u8; 4] = 0x14e5_f80a_u32.to_le_bytes();
+    const RECORD_SUM: [u8; 4] = 0x7178_a2ed_u32.to_le_bytes();
+
+    #[test]
+    fn a_frame_is_whole_only_where_it_was_written() {
+        let frame = frame();
+        let header = FrameHeader::decode(&frame, 64, seed()).unwrap();
+        assert_eq!(header.frame_bytes(), frame.len());
+        assert!(header.is_whole(&frame, 64, seed()));
+        assert!(FrameHeader::decode(&frame, 72, seed()).is_err());
+        assert!(FrameHeader::decode(&frame, 64, Seed::new(Uuid::from_u128(7), 2)).is_err());
+        assert!(FrameHeader::decode(&frame, 64, Seed::new(Uuid::from_u128(8), 1)).is_err());
+        for bit in 0..frame.len() * 8 {
+            let mut flipped = frame.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            let is_whole = FrameHeader::decode(&flipped, 64, seed())
+                .is_ok_and(|header| header.is_whole(&flipped, 64, seed()));
+            assert!(!is_whole, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_tear_leaves_a_zero_sector_or_a_zero_end() {
+        let whole = vec![7; 1500];
+        assert!(!could_be_torn(&whole, 64));
+        let lost = |range: std::ops::Range<usize>| {
+            let mut bytes = whole.clone();
+            bytes[range].fill(0);
+            could_be_torn(&bytes, 64)
+        };
+        // Sectors end at 448, 960 and 1472 from here.
+        for torn in [
+            0..448,
+            448..960,
+            960..1472,
+            1472..1500,
+            1499..1500,
+            30..1500,
+        ] {
+            assert!(lost(torn.clone()), "{torn:?}");
+        }
+        for damaged in [0..447, 449..960, 448..959, 1000..1490] {
+            assert!(!lost(damaged.clone()), "{damaged:?}");
+        }
+    }
+}
