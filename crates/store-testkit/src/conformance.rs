@@ -105,6 +105,7 @@ macro_rules! each_promise {
                 a_conflict_is_about_now_and_not_for_ever
                 of_writers_who_expect_the_same_version_one_wins
                 guards_on_streams_only_read_prevent_write_skew
+                what_a_conflict_was_with_can_be_read
                 deciding_again_at_the_actual_version_gets_through
             }
             boundaries {
@@ -123,6 +124,7 @@ macro_rules! each_promise {
                 nothing_lies_above_the_greatest_place
                 a_match_below_much_else_is_found
                 of_writers_who_claim_one_name_one_wins
+                what_a_conflict_matched_can_be_read
                 two_decisions_that_read_what_the_other_writes_cannot_both_stand
                 a_rule_across_streams_survives_many_writers
                 a_guard_on_a_stream_by_query_agrees_with_its_version
@@ -317,6 +319,11 @@ macro_rules! each_promise {
                 any_subscription_is_shown_what_a_read_shows
                 any_query_finds_what_it_matches
             }
+            storm {
+                what_a_storm_of_clients_saw_fits_together
+                what_resuming_subscribers_saw_fits_together
+                what_became_of_dropped_appends_fits_together
+            }
             // end of table
         }
     };
@@ -349,6 +356,7 @@ macro_rules! each_lasting_promise {
                 what_is_large_is_there_again
                 a_log_has_many_lives
                 what_many_writers_were_told_is_there
+                what_clients_saw_over_several_lives_fits_together
                 any_operations_survive_any_reopenings
             }
             // end of table

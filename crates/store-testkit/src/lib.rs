@@ -2,11 +2,13 @@
 
 mod conformance;
 mod harness;
+mod history;
 mod life;
 mod lockstep;
 mod model;
 mod operation;
 pub mod promises;
+mod recorder;
 mod sample;
 mod subject;
 mod threads;
@@ -14,8 +16,10 @@ mod watchdog;
 
 pub use conformance::{PROMISES, Promise, run, run_reopening};
 pub use harness::{Fresh, Harness, Reopen};
+pub use history::{Attempt, Broken, History, Reader};
 pub use life::Life;
 pub use lockstep::{Disagreement, Lockstep};
 pub use model::{Model, ModelStore};
 pub use operation::Operation;
+pub use recorder::{Recorded, Recorder};
 pub use subject::{Follower, Subject};

@@ -277,6 +277,27 @@ pub fn of_writers_who_claim_one_name_one_wins(subject: &Subject) {
     }
 }
 
+/// A conflict is answered only once readers can be shown the match it was with.
+pub fn what_a_conflict_matched_can_be_read(subject: &Subject) {
+    if !has_query_guards(subject) {
+        return;
+    }
+    for round in 0..20 {
+        let name = format!("name-{round}");
+        together(4, |_| {
+            match subject.append(claim(&name).guard(unclaimed(&name, Position::ORIGIN))) {
+                Ok(_) => {}
+                Err(AppendError::Conflict(conflict)) => {
+                    let shown = subject.events(username(&name), ReadOptions::all());
+                    let shown = shown.first().map(|event| Actual::Match(event.position));
+                    assert_eq!(Some(conflict.actual), shown, "round {round}");
+                }
+                Err(other) => panic!("expected a conflict: {other}"),
+            }
+        });
+    }
+}
+
 /// Two decisions that each read what the other writes cannot both stand (write skew).
 pub fn two_decisions_that_read_what_the_other_writes_cannot_both_stand(subject: &Subject) {
     if !has_query_guards(subject) {

@@ -13,6 +13,8 @@ use crate::life::Life;
 use crate::lockstep::Lockstep;
 use crate::operation::Operation;
 use crate::promises::random::for_all;
+use crate::promises::storm::{conclude, write};
+use crate::recorder::Recorder;
 use crate::sample::{
     category, event, event_type, in_stream, key, labelled, labels, one, several, stream, tag,
     tagged, typed,
@@ -290,6 +292,23 @@ pub fn what_many_writers_were_told_is_there<H: Reopen>(life: Life<H>) {
     told.sort();
     found.sort();
     assert_eq!(found, told);
+}
+
+/// What clients saw before the store was reopened and after fits together.
+pub fn what_clients_saw_over_several_lives_fits_together<H: Reopen>(mut life: Life<H>) {
+    let recorder = Recorder::new();
+    for chapter in 0..4 {
+        let subject = life.subject();
+        together(4, |client| {
+            for round in chapter * 10..chapter * 10 + 10 {
+                write(&recorder, subject, client, round);
+            }
+        });
+        recorder.read(subject, Query::all(), Position::ORIGIN);
+        life = life.reopen();
+        recorder.read(life.subject(), Query::all(), Position::ORIGIN);
+    }
+    conclude(&recorder, life.subject());
 }
 
 /// Whatever is done, a store that is reopened in between answers as the model does.

@@ -1,7 +1,9 @@
 //! Events are written only where all guards hold in that same instant: what a stream must
 //! be, whether or not it is written to.
 
-use eventwire_store::{Actual, Append, AppendError, Expect, Guard, ReadOptions, Version};
+use eventwire_store::{
+    Actual, Append, AppendError, Expect, Guard, ReadOptions, RecordedEvent, Version,
+};
 
 use crate::sample::{in_stream, labelled, labels, one, several, stream};
 use crate::subject::Subject;
@@ -186,6 +188,25 @@ pub fn guards_on_streams_only_read_prevent_write_skew(subject: &Subject) {
         });
         let won = answers.iter().filter(|answer| answer.is_ok()).count();
         assert_eq!(won, 1, "round {round}: {answers:?}");
+    }
+}
+
+/// A conflict is answered only once readers can be shown what it was with.
+pub fn what_a_conflict_was_with_can_be_read(subject: &Subject) {
+    for round in 0..30 {
+        let name = format!("room-{round}");
+        together(4, |writer| {
+            let append = one(&name, writer.to_string()).expect(Expect::NoStream);
+            match subject.append(append) {
+                Ok(_) => {}
+                Err(AppendError::Conflict(conflict)) => {
+                    let shown = subject.events(in_stream(&name), ReadOptions::all());
+                    let shown = shown.last().and_then(RecordedEvent::version);
+                    assert_eq!(conflict.actual, Actual::Version(shown), "round {round}");
+                }
+                Err(other) => panic!("expected a conflict: {other}"),
+            }
+        });
     }
 }
 

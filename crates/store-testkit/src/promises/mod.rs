@@ -16,6 +16,7 @@ pub mod limits;
 pub mod order;
 pub mod random;
 pub mod reading;
+pub mod storm;
 pub mod subscribing;
 pub mod versions;
 pub mod waiting;

@@ -114,22 +114,19 @@ pub fn every_event_has_a_place_of_its_own(subject: &Subject) {
     assert_eq!(positions.len(), 6 * 5 * (1 + 2 + 3 + 4));
 }
 
-/// An append that begins after another was answered lies above it, whoever makes it.
+/// An append that begins after another was shown lies above it, whoever makes it.
 pub fn what_begins_later_lies_above(subject: &Subject) {
-    let answered = Mutex::new(Position::ORIGIN);
+    let shown = Mutex::new(Position::ORIGIN);
     together(6, |writer| {
         for n in 0..30 {
-            let below = *answered.lock().expect("no writer panics here");
-            let appended = match subject.append(one(&format!("room-{writer}"), n.to_string())) {
-                Ok(appended) => appended,
-                Err(error) => panic!("the store refused an append it must take: {error}"),
-            };
+            let below = *shown.lock().expect("no writer panics here");
+            let appended = subject.put(one(&format!("room-{writer}"), n.to_string()));
             assert!(
                 appended.positions[0] > below,
-                "{appended:?} began after {below} was answered"
+                "{appended:?} began after {below} was shown"
             );
-            let mut answered = answered.lock().expect("no writer panics here");
-            *answered = appended.last().max(*answered);
+            let mut shown = shown.lock().expect("no writer panics here");
+            *shown = appended.last().max(*shown);
         }
     });
 }

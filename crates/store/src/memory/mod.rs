@@ -83,9 +83,14 @@ impl Shared {
 
     fn append(&self, append: &Append) -> Result<Appended, AppendError> {
         backend::check(append, &self.capabilities)?;
-        let appended = self.lock().append(append)?;
-        self.watermark.advance(appended.last());
-        Ok(appended)
+        let mut history = self.lock();
+        let answer = history.append(append);
+        let head = history.head();
+        drop(history);
+        // Also where it is a conflict: what it was with may have been written just now, by one
+        // who has not come this far yet.
+        self.watermark.advance(head);
+        answer
     }
 }
 
