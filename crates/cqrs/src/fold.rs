@@ -33,7 +33,7 @@ impl<D: Decider> Folded<D> {
         };
         let mut items = match lost_to {
             None => store.read(boundary.reads(), ReadOptions::all()),
-            Some(_) => store.subscribe(boundary.reads(), Start::BEGINNING),
+            Some(_) => store.subscribe(boundary.reads(), Start::Beginning),
         };
         while let Some(item) = items.next().await {
             match item? {

@@ -1,17 +1,15 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use eventwire_sse_hub::Hub;
-use eventwire_store::backend::Watermark;
-use eventwire_store::{EventStore, Position, ReadError};
+use eventwire_store::{EventStore, ReadError};
 use tokio::task::JoinHandle;
 
 use crate::follow::Follow;
 use crate::frames::FrameStream;
-use crate::pump::{self, Live};
+use crate::pump;
+use crate::ring::Ring;
 
 /// How long closing waits for the last acknowledged events to be published.
 const CLOSE_WITHIN: Duration = Duration::from_millis(500);
@@ -31,17 +29,9 @@ pub struct Feed {
 
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn EventStore>,
-    pub(crate) hub: Hub<Position, Arc<Live>>,
+    pub(crate) ring: Arc<Ring>,
     pub(crate) options: FeedOptions,
-    published: Watermark,
-    is_closed: AtomicBool,
     pump: JoinHandle<()>,
-}
-
-impl Shared {
-    pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire)
-    }
 }
 
 /// What a feed is made with.
@@ -94,21 +84,13 @@ impl Feed {
     ) -> Result<Self, ReadError> {
         let store: Arc<dyn EventStore> = Arc::new(store);
         let head = store.head().await?;
-        let hub = Hub::new(options.ring, head);
-        let published = Watermark::at(head);
-        let pump = tokio::spawn(pump::run(
-            Arc::clone(&store),
-            hub.clone(),
-            published.clone(),
-        ));
-        let is_closed = AtomicBool::new(false);
+        let ring = Arc::new(Ring::after(head, options.ring));
+        let pump = tokio::spawn(pump::run(Arc::clone(&store), Arc::clone(&ring)));
         Ok(Self {
             shared: Arc::new(Shared {
                 store,
-                hub,
+                ring,
                 options,
-                published,
-                is_closed,
                 pump,
             }),
         })
@@ -129,7 +111,7 @@ impl Feed {
     /// How many subscribers follow the ring now.
     #[must_use]
     pub fn subscribers(&self) -> usize {
-        self.shared.hub.subscribers()
+        self.shared.ring.subscribers()
     }
 
     /// Ends every stream, after what was acknowledged before the call has been handed to
@@ -143,15 +125,14 @@ impl Feed {
         let published = async {
             if let Ok(head) = self.shared.store.head().await {
                 // An error means that the store has closed: nothing more will come.
-                let _closed = self.shared.published.reached(head).await;
+                let _closed = self.shared.ring.published().reached(head).await;
             }
         };
         if tokio::time::timeout(CLOSE_WITHIN, published).await.is_err() {
             tracing::warn!("closed the feed before all that was acknowledged was published");
         }
-        self.shared.is_closed.store(true, Ordering::Release);
         self.shared.pump.abort();
-        self.shared.hub.close();
+        self.shared.ring.close();
     }
 }
 

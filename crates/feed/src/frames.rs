@@ -20,7 +20,7 @@ use crate::control;
 use crate::feed::Shared;
 use crate::follow::{Follow, From};
 use crate::present;
-use crate::pump::Live;
+use crate::ring::Live;
 use crate::topic;
 
 /// The log could not be read: the stream ends here, and its client comes back with the last
@@ -80,33 +80,29 @@ impl FrameStream {
         };
         stream.stage = match follow.from {
             From::End => Stage::Locate(stream.feed.store.head()),
-            From::Beginning => stream.history_from(Position::ORIGIN),
+            From::Beginning => stream.history(ReadOptions::all()),
             From::Cursor(cursor) if cursor.epoch == stream.feed.store.epoch() => {
-                stream.history_from(cursor.position)
+                stream.cursor = cursor.position;
+                stream.told = cursor.position;
+                stream.history(ReadOptions::after(cursor.position))
             }
             From::Cursor(cursor) => {
                 let resumed_at = stream.cursor_at(Position::ORIGIN);
                 stream
                     .ready
                     .push_back(control::gap(cursor, resumed_at, "epoch"));
-                stream.history_from(Position::ORIGIN)
+                stream.history(ReadOptions::all())
             }
         };
         stream
     }
 
-    fn history_from(&mut self, after: Position) -> Stage {
-        self.cursor = after;
-        self.told = after;
-        self.history()
+    fn history(&self, options: ReadOptions) -> Stage {
+        Stage::History(self.feed.store.read(self.query.clone(), options))
     }
 
-    fn history(&self) -> Stage {
-        Stage::History(
-            self.feed
-                .store
-                .read(self.query.clone(), ReadOptions::after(self.cursor)),
-        )
+    fn resumed(&self) -> Stage {
+        self.history(ReadOptions::after(self.cursor))
     }
 
     fn live(&mut self) -> Stage {
@@ -116,14 +112,14 @@ impl FrameStream {
         }
         Stage::Live(
             self.feed
-                .hub
+                .ring
                 .subscribe(self.cursor, topic::of_query(&self.query)),
         )
     }
 
     /// Whether the feed has closed while this stream was not on the ring, which ends by itself.
     fn is_cut_short(&self) -> bool {
-        !matches!(self.stage, Stage::Live(_)) && self.feed.is_closed()
+        !matches!(self.stage, Stage::Live(_)) && self.feed.ring.is_closed()
     }
 
     fn cursor_at(&self, position: Position) -> Cursor {
@@ -205,9 +201,11 @@ impl FrameStream {
             Some(Ok(_)) => {}
             Some(Err(lagged)) => {
                 tracing::debug!(?lagged, after = %self.cursor, "back to the log");
-                self.stage = self.history();
+                self.stage = self.resumed();
             }
-            None => self.stage = Stage::Ended,
+            // Where the feed goes on without this ring, the log tells why.
+            None if self.feed.ring.is_closed() => self.stage = Stage::Ended,
+            None => self.stage = self.resumed(),
         }
     }
 

@@ -7,6 +7,7 @@ mod follow;
 mod frames;
 mod present;
 mod pump;
+mod ring;
 mod topic;
 
 pub use feed::{Feed, FeedOptions};

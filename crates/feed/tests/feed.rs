@@ -194,6 +194,31 @@ async fn a_cursor_older_than_what_is_held_is_told_of_the_gap() {
 }
 
 #[tokio::test]
+async fn events_that_are_dropped_before_they_were_published_are_a_gap_for_live_subscribers() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    append(&store, "s", "t", "0").await;
+    let query = Query::stream(stream("s"));
+    let mut frames = feed.follow(from_beginning(query));
+    assert_eq!(data(&mut frames, 1).await, numbers(0..1));
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    // Nothing else runs in between, so the feed sees none of these before they are dropped.
+    for number in 1..5 {
+        append(&store, "s", "t", number.to_string()).await;
+    }
+    store.trim_log(Keep::all().max_events(1)).await.unwrap();
+    assert_eq!(
+        field(&next(&mut frames).await, "event"),
+        Some("eventwire.gap")
+    );
+    assert_eq!(data(&mut frames, 1).await, numbers(4..5));
+    append(&store, "s", "t", "5").await;
+    assert_eq!(data(&mut frames, 1).await, numbers(5..6));
+}
+
+#[tokio::test]
 async fn filters_hold_in_history_and_live() {
     let store = MemoryStore::new();
     let feed = Feed::start(store.clone(), FeedOptions::default())

@@ -65,7 +65,8 @@ pub(crate) async fn read(
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let (start, gap) = start(store, &request).await?;
     let options = match (request.is_backward, start) {
-        (false, start) => ReadOptions::after(start.unwrap_or(Position::ORIGIN)),
+        (false, None) => ReadOptions::all(),
+        (false, Some(start)) => ReadOptions::after(start),
         (true, None) => ReadOptions::backward(),
         (true, Some(start)) => ReadOptions::before(start),
     };
@@ -102,8 +103,8 @@ async fn start(
     request: &EventsRequest,
 ) -> Result<(Option<Position>, Option<Gap>), Problem> {
     Ok(match request.from {
-        None => (None, None),
-        Some(From::Beginning) => (Some(Position::ORIGIN), None),
+        Some(From::Beginning) if request.is_backward => (Some(Position::ORIGIN), None),
+        None | Some(From::Beginning) => (None, None),
         Some(From::End) => (Some(store.head().await?), None),
         Some(From::Cursor(cursor)) if cursor.epoch == store.epoch() => {
             (Some(cursor.position), None)

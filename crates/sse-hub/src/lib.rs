@@ -1,9 +1,5 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![allow(
-    unexpected_cfgs,
-    reason = "`--cfg loom` is given by hand, to model-check the hub"
-)]
 
 mod hub;
 mod ring;

@@ -211,7 +211,7 @@ fn a_closed_store_takes_nothing_more_and_ends_subscriptions_that_have_caught_up(
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(directory.path()).unwrap();
     block_on(store.append(to("room-1", "x"))).unwrap();
-    let mut events = store.subscribe(Query::all(), Start::BEGINNING);
+    let mut events = store.subscribe(Query::all(), Start::Beginning);
     let other = store.clone();
     store.close();
     store.close();
@@ -235,7 +235,7 @@ fn a_closed_store_takes_nothing_more_and_ends_subscriptions_that_have_caught_up(
 fn a_subscription_follows_the_log() {
     let directory = tempfile::tempdir().unwrap();
     let store = FileStore::open(directory.path()).unwrap();
-    let mut events = store.subscribe(Query::stream(stream("room-1")), Start::BEGINNING);
+    let mut events = store.subscribe(Query::stream(stream("room-1")), Start::Beginning);
     let writer = std::thread::spawn({
         let store = store.clone();
         move || {

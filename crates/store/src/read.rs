@@ -14,6 +14,7 @@ use crate::position::Position;
 pub struct ReadOptions {
     direction: Direction,
     limit: Option<usize>,
+    is_all: bool,
 }
 
 /// Which way a read goes, and from where.
@@ -32,10 +33,14 @@ pub enum Direction {
 }
 
 impl ReadOptions {
-    /// The whole log, from its beginning.
+    /// All that the log holds, from its beginning. What was dropped is not asked for, so it
+    /// makes no [`Item::Gap`].
     #[must_use]
     pub const fn all() -> Self {
-        Self::after(Position::ORIGIN)
+        Self {
+            is_all: true,
+            ..Self::after(Position::ORIGIN)
+        }
     }
 
     /// What lies above a position, rising.
@@ -44,6 +49,7 @@ impl ReadOptions {
         Self {
             direction: Direction::Forward { after: position },
             limit: None,
+            is_all: false,
         }
     }
 
@@ -53,6 +59,7 @@ impl ReadOptions {
         Self {
             direction: Direction::Backward { before: None },
             limit: None,
+            is_all: false,
         }
     }
 
@@ -64,6 +71,7 @@ impl ReadOptions {
                 before: Some(position),
             },
             limit: None,
+            is_all: false,
         }
     }
 
@@ -73,6 +81,12 @@ impl ReadOptions {
     pub const fn limit(mut self, events: usize) -> Self {
         self.limit = Some(events);
         self
+    }
+
+    /// Whether all that is held is asked for, and nothing that was dropped.
+    #[must_use]
+    pub const fn is_all(&self) -> bool {
+        self.is_all
     }
 
     /// Which way, and from where.
@@ -91,15 +105,12 @@ impl ReadOptions {
 /// Where a subscription begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
+    /// With the first event the log holds. What was dropped before is not asked for.
+    Beginning,
     /// With the first event above this position.
     After(Position),
     /// With the first event appended from now on.
     End,
-}
-
-impl Start {
-    /// With the first event of the log.
-    pub const BEGINNING: Self = Self::After(Position::ORIGIN);
 }
 
 /// What a read or a subscription yields.
@@ -114,7 +125,8 @@ pub enum Item {
     /// Events between these places that may have matched were dropped by the store's
     /// [`Retention`](crate::Retention) before they were read: what follows is not all.
     ///
-    /// Who starts at [`Position::ORIGIN`] asks for what is held, and is not told at first.
+    /// Who begins at the beginning asks for what is held then, and is told only of what is
+    /// dropped later.
     Gap {
         /// How far the reader had come.
         after: Position,

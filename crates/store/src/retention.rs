@@ -17,8 +17,9 @@ use crate::position::Position;
 ///
 /// **Readers are told.** A forward read or a subscription from a place below which events
 /// that may match were dropped yields [`Item::Gap`](crate::Item::Gap) and goes on with the
-/// first event held. Whoever starts at [`Position::ORIGIN`] asks for what is held, and is not
-/// told. Of what was dropped from single streams, readers that name the stream are told, and
+/// first event held. Whoever begins at the beginning asks for what is held
+/// ([`Start::Beginning`](crate::Start::Beginning), [`ReadOptions::all`](crate::ReadOptions::all)).
+/// Of what was dropped from single streams, readers that name the stream are told, and
 /// readers of categories, types, tags or the whole log are not: the stream has shortened its
 /// own history, and theirs is complete without it.
 ///

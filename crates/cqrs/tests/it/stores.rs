@@ -175,6 +175,7 @@ impl Log for Trail {
                 events,
                 looked_to,
                 is_end: true,
+                ..Batch::default()
             })
         })
     }

@@ -99,7 +99,7 @@ pub fn a_subscription_catches_up_with_whole_appends(subject: &Subject) {
             }
             return;
         }
-        let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+        let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
         let mut shown = Vec::new();
         while shown.len() < WRITERS * APPENDS * EVENTS {
             match subscription.next_item() {

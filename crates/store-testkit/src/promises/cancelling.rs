@@ -99,7 +99,7 @@ pub fn dropped_appends_get_in_nobodys_way(subject: &Subject) {
 
 /// What a dropped append wrote is shown to readers like anything else.
 pub fn what_a_dropped_append_wrote_is_shown(subject: &Subject) {
-    let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+    let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
     let append = || one("room-1", "dropped").key(key("once"));
     let mut dropped = subject.begin(append());
     drop(subject.poll(&mut dropped));

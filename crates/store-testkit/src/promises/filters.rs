@@ -357,7 +357,7 @@ fn check<const N: usize>(subject: &Subject, cases: [(Query, &str); N]) {
         backward.reverse();
         assert_eq!(backward.concat(), expected, "backward: {query:?}");
         let (followed, _) = subject
-            .subscribe(query.clone(), Start::BEGINNING)
+            .subscribe(query.clone(), Start::Beginning)
             .until_caught_up();
         assert_eq!(
             labels(&followed).concat(),

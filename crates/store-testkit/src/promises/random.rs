@@ -33,7 +33,7 @@ pub fn any_subscription_is_shown_what_a_read_shows(subject: &Subject) {
     let operations = vec(Operation::any(query_guards), 1..25);
     for_all(&(query(), operations), |(query, operations)| {
         let subject = subject.another();
-        let mut subscription = subject.subscribe(query.clone(), Start::BEGINNING);
+        let mut subscription = subject.subscribe(query.clone(), Start::Beginning);
         let mut lockstep = Lockstep::new();
         for operation in &operations {
             lockstep.step(&subject, operation)?;

@@ -15,7 +15,7 @@ use crate::threads::together;
 /// History first, then what is appended, in one order.
 pub fn history_comes_first_and_then_what_is_appended(subject: &Subject) {
     subject.put(several("room-1", 3));
-    let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+    let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
     let (history, _) = subscription.until_caught_up();
     assert_eq!(labels(&history), ["0", "1", "2"]);
     for label in ["live", "and", "well"] {
@@ -57,7 +57,7 @@ pub fn from_now_on_means_from_the_call(subject: &Subject) {
 
 /// A subscription to an empty log says that it has caught up, and then waits.
 pub fn a_subscription_to_an_empty_log_catches_up_and_waits(subject: &Subject) {
-    let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+    let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
     let (events, _) = subscription.until_caught_up();
     assert_eq!(events, []);
     subject.put(one("room-1", "first"));
@@ -66,7 +66,7 @@ pub fn a_subscription_to_an_empty_log_catches_up_and_waits(subject: &Subject) {
 
 /// `CaughtUp` is yielded each time the head is reached.
 pub fn a_subscription_says_each_time_that_it_has_caught_up(subject: &Subject) {
-    let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+    let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
     for n in 0..10 {
         let head = subject.put(several("room-1", 1 + n % 3)).last();
         let (events, caught_up) = subscription.until_caught_up_with(head);
@@ -85,7 +85,7 @@ pub fn a_subscription_says_how_far_it_has_looked(subject: &Subject) {
         tagged(["unknown"]),
         typed(["unknown"]),
     ] {
-        let mut subscription = subject.subscribe(query.clone(), Start::BEGINNING);
+        let mut subscription = subject.subscribe(query.clone(), Start::Beginning);
         for _ in 0..3 {
             let head = subject.put(several("room-1", 3)).last();
             loop {
@@ -109,7 +109,7 @@ pub fn a_subscription_shows_only_what_matches(subject: &Subject) {
         subject.put(append(n));
     }
     let query = in_stream("room-1").or(tagged(["fizz"]));
-    let mut subscription = subject.subscribe(query.clone(), Start::BEGINNING);
+    let mut subscription = subject.subscribe(query.clone(), Start::Beginning);
     let (mut shown, _) = subscription.until_caught_up();
     assert_eq!(shown.len(), 6, "0 1 3 5 6 9 match: {shown:?}");
     for n in 12..24 {
@@ -121,7 +121,7 @@ pub fn a_subscription_shows_only_what_matches(subject: &Subject) {
 
 /// A subscription shows an event as a read does.
 pub fn a_subscription_shows_an_event_as_a_read_does(subject: &Subject) {
-    let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+    let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
     let rich = labelled("\0\u{1f980}")
         .tag(tag("b"))
         .tag(tag("a"))
@@ -141,7 +141,7 @@ pub fn resuming_after_any_event_goes_on_with_the_next(subject: &Subject) {
     let query = in_stream("room-2");
     let whole = subject.events(query.clone(), ReadOptions::all());
     for stopped in 0..whole.len() {
-        let mut first = subject.subscribe(query.clone(), Start::BEGINNING);
+        let mut first = subject.subscribe(query.clone(), Start::Beginning);
         let mut shown = first.next_events(stopped + 1);
         drop(first);
         let resumed = subject.subscribe(query.clone(), Start::After(shown[stopped].position));
@@ -185,7 +185,7 @@ pub fn resuming_from_any_mark_loses_nothing(subject: &Subject) {
 
 /// A subscription that nobody polls for a long while is shown all of it afterwards.
 pub fn a_slow_subscriber_is_shown_everything(subject: &Subject) {
-    let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+    let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
     subject.put(one("room-1", "first"));
     assert_eq!(labels(&[subscription.next_event()]), ["first"]);
     for _ in 0..20 {
@@ -197,7 +197,7 @@ pub fn a_slow_subscriber_is_shown_everything(subject: &Subject) {
 
 /// A subscription that waits is woken by an append.
 pub fn a_waiting_subscription_is_woken(subject: &Subject) {
-    let mut subscription = subject.subscribe(in_stream("room-1"), Start::BEGINNING);
+    let mut subscription = subject.subscribe(in_stream("room-1"), Start::Beginning);
     let (_, _) = subscription.until_caught_up();
     let turn = AtomicUsize::new(0);
     thread::scope(|scope| {
@@ -229,7 +229,7 @@ pub fn all_who_wait_are_woken(subject: &Subject) {
             subject.put(several("room-1", 3));
             return Vec::new();
         }
-        let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+        let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
         subscription.until_caught_up();
         ready.fetch_add(1, Ordering::Release);
         subscription.next_events(3)
@@ -285,7 +285,7 @@ pub fn filtered_subscriptions_under_load_are_each_shown_theirs(subject: &Subject
                 subject.put(one(&name, n.to_string()));
             }
         } else {
-            let mut subscription = subject.subscribe(in_stream(&name), Start::BEGINNING);
+            let mut subscription = subject.subscribe(in_stream(&name), Start::Beginning);
             let expected: Vec<_> = (0..APPENDS).map(|n| n.to_string()).collect();
             assert_eq!(labels(&subscription.next_events(APPENDS)), expected);
         }
@@ -329,9 +329,9 @@ pub fn a_subscription_from_the_end_under_load_has_no_gap(subject: &Subject) {
 
 /// Dropping a subscription at any moment disturbs nobody.
 pub fn a_subscription_can_be_dropped_at_any_moment(subject: &Subject) {
-    let mut stays = subject.subscribe(Query::all(), Start::BEGINNING);
+    let mut stays = subject.subscribe(Query::all(), Start::Beginning);
     for n in 0..20 {
-        let mut goes = subject.subscribe(Query::all(), Start::BEGINNING);
+        let mut goes = subject.subscribe(Query::all(), Start::Beginning);
         match n % 4 {
             0 => {}
             1 => drop(goes.next_item()),
@@ -348,7 +348,7 @@ pub fn a_subscription_can_be_dropped_at_any_moment(subject: &Subject) {
 pub fn a_subscription_outlives_the_handle_it_was_made_from(subject: &Subject) {
     let other = subject.another();
     other.put_all("room-1", 700);
-    let mut subscription = other.subscribe(Query::all(), Start::BEGINNING);
+    let mut subscription = other.subscribe(Query::all(), Start::Beginning);
     drop(other);
     assert_eq!(subscription.next_events(700).len(), 700);
 }
@@ -369,7 +369,7 @@ pub fn a_subscription_from_the_greatest_place_is_shown_nothing(subject: &Subject
 
 /// A large append is shown whole, however many events a subscription takes at a time.
 pub fn a_large_append_is_shown_whole(subject: &Subject) {
-    let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+    let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
     subscription.until_caught_up();
     let count = subject
         .store()

@@ -20,30 +20,23 @@ const SCAN_EVENTS: usize = 256;
 
 /// [`EventStore::read`](crate::EventStore::read) over a log.
 pub fn read<L: Log>(log: Arc<L>, query: Query, options: ReadOptions) -> EventStream {
-    let remaining = options.max_events().unwrap_or(usize::MAX);
-    EventStream::new(Reader::new(
-        log,
-        query,
-        options.direction(),
-        remaining,
-        AtHead::End,
-    ))
+    let mut reader = Reader::new(log, query, options.direction(), AtHead::End);
+    reader.remaining = options.max_events().unwrap_or(usize::MAX);
+    reader.is_fresh = options.is_all();
+    EventStream::new(reader)
 }
 
 /// [`EventStore::subscribe`](crate::EventStore::subscribe) over a log: a forward read that
 /// waits at the head instead of ending there.
 pub fn subscribe<L: Log>(log: Arc<L>, query: Query, start: Start) -> EventStream {
     let after = match start {
+        Start::Beginning => Position::ORIGIN,
         Start::After(position) => position,
         Start::End => log.watermark().position(),
     };
-    EventStream::new(Reader::new(
-        log,
-        query,
-        Direction::Forward { after },
-        usize::MAX,
-        AtHead::Wait,
-    ))
+    let mut reader = Reader::new(log, query, Direction::Forward { after }, AtHead::Wait);
+    reader.is_fresh = start == Start::Beginning;
+    EventStream::new(reader)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,8 +55,7 @@ struct Reader<L> {
     direction: Direction,
     remaining: usize,
     at_head: AtHead,
-    /// Whether it has begun at the very beginning, where what is held is all it asks for, and
-    /// has seen nothing yet.
+    /// Whether it asks for what is held, and has not looked yet at what that is.
     is_fresh: bool,
     /// What to say before `found` is handed out.
     gap: Option<Item>,
@@ -82,23 +74,14 @@ enum Step {
 }
 
 impl<L: Log> Reader<L> {
-    fn new(
-        log: Arc<L>,
-        query: Query,
-        direction: Direction,
-        remaining: usize,
-        at_head: AtHead,
-    ) -> Self {
+    fn new(log: Arc<L>, query: Query, direction: Direction, at_head: AtHead) -> Self {
         Self {
             log,
             query,
             direction,
-            remaining,
+            remaining: usize::MAX,
             at_head,
-            is_fresh: direction
-                == Direction::Forward {
-                    after: Position::ORIGIN,
-                },
+            is_fresh: false,
             gap: None,
             found: Vec::new().into_iter(),
             mark: None,

@@ -1,0 +1,95 @@
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+
+use eventwire_sse::Frame;
+use eventwire_sse_hub::{Hub, Interest, Subscription};
+use eventwire_store::backend::Watermark;
+use eventwire_store::{Position, RecordedEvent};
+
+use crate::topic;
+
+/// An event of the log and its one encoding, shared by all who are shown it.
+#[derive(Debug)]
+pub(crate) struct Live {
+    pub(crate) event: RecordedEvent,
+    pub(crate) frame: Frame,
+}
+
+/// The last events of the log, encoded, for all who follow it.
+///
+/// Invariant: the hub holds every event of the log between its floor and `published`.
+#[derive(Debug)]
+pub(crate) struct Ring {
+    capacity: NonZeroUsize,
+    hub: Mutex<Hub<Position, Arc<Live>>>,
+    published: Watermark,
+    is_closed: AtomicBool,
+}
+
+impl Ring {
+    /// A ring that begins after a position.
+    pub(crate) fn after(position: Position, capacity: NonZeroUsize) -> Self {
+        Self {
+            capacity,
+            hub: Mutex::new(Hub::new(capacity, position)),
+            published: Watermark::at(position),
+            is_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// The event after the last one.
+    pub(crate) fn publish(&self, event: RecordedEvent, frame: Frame) {
+        let position = event.position;
+        let topics = topic::of_event(event.as_ref());
+        self.hub()
+            .publish(position, &topics, Arc::new(Live { event, frame }));
+        self.published.advance(position);
+    }
+
+    /// Begins again after a position below which events are missing: followers are sent back
+    /// to the log, which tells them.
+    pub(crate) fn restart(&self, position: Position) {
+        let begun = Hub::new(self.capacity, position);
+        let ended = std::mem::replace(&mut *self.lock(), begun);
+        self.published.advance(position);
+        ended.close();
+    }
+
+    /// How far the log was published.
+    pub(crate) fn published(&self) -> &Watermark {
+        &self.published
+    }
+
+    pub(crate) fn subscribe(
+        &self,
+        after: Position,
+        interest: Interest,
+    ) -> Subscription<Position, Arc<Live>> {
+        self.hub().subscribe(after, interest)
+    }
+
+    pub(crate) fn subscribers(&self) -> usize {
+        self.hub().subscribers()
+    }
+
+    /// Ends every subscription, once it has been shown what was published.
+    pub(crate) fn close(&self) {
+        self.is_closed.store(true, Ordering::Release);
+        self.hub().close();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.is_closed.load(Ordering::Acquire)
+    }
+
+    fn hub(&self) -> Hub<Position, Arc<Live>> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Hub<Position, Arc<Live>>> {
+        self.hub
+            .lock()
+            .expect("no code panics while it holds the hub")
+    }
+}
