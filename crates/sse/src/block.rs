@@ -1,18 +1,30 @@
 use alloc::vec::Vec;
 
+use crate::scan::Span;
+
 /// Where the value of a field lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// The block has no such field.
     Absent,
     /// In the chunk that is being read.
-    Chunk { start: usize, end: usize },
+    Chunk(Span),
     /// In the buffer of [`Held`] that has the field's name.
     Held,
 }
 
+impl From<Span> for Place {
+    fn from(span: Span) -> Self {
+        if span.is_absent() {
+            Self::Absent
+        } else {
+            Self::Chunk(span)
+        }
+    }
+}
+
 /// The fields that a block has so far.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Block {
     pub(crate) name: Place,
     pub(crate) id: Place,
@@ -25,17 +37,6 @@ impl Block {
         id: Place::Absent,
         data: Place::Absent,
     };
-
-    pub(crate) fn is_empty(&self) -> bool {
-        matches!(
-            self,
-            Self {
-                name: Place::Absent,
-                id: Place::Absent,
-                data: Place::Absent
-            }
-        )
-    }
 }
 
 /// Values that had to be copied: because their chunk is gone, or their lines had to be joined.
@@ -49,16 +50,18 @@ pub(crate) struct Held {
 }
 
 impl Held {
+    pub(crate) const EMPTY: Self = Self {
+        name: Vec::new(),
+        id: Vec::new(),
+        data: Vec::new(),
+        line: Vec::new(),
+    };
+
     /// Copies what lies in the chunk, so that the block outlives it.
     pub(crate) fn keep(&mut self, chunk: &[u8], block: &mut Block) {
         keep(&mut self.name, chunk, &mut block.name);
         keep(&mut self.id, chunk, &mut block.id);
         keep(&mut self.data, chunk, &mut block.data);
-    }
-
-    /// The held line, which is a comment, without its colon.
-    pub(crate) fn comment(&self) -> &[u8] {
-        self.line.get(1..).unwrap_or_default()
     }
 
     /// Makes the data of the block ready for one more line to be appended to it.
@@ -71,12 +74,17 @@ impl Held {
             self.data.push(b'\n');
         }
     }
+
+    /// The held line, which is a comment, without its colon.
+    pub(crate) fn comment(&self) -> &[u8] {
+        self.line.get(1..).unwrap_or_default()
+    }
 }
 
 fn keep(buffer: &mut Vec<u8>, chunk: &[u8], place: &mut Place) {
-    if let Place::Chunk { start, end } = *place {
+    if let Place::Chunk(span) = *place {
         clear(buffer);
-        buffer.extend_from_slice(&chunk[start..end]);
+        buffer.extend_from_slice(span.of(chunk));
         *place = Place::Held;
     }
 }

@@ -1,5 +1,4 @@
 use alloc::string::String;
-use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
@@ -7,20 +6,25 @@ use memchr::memchr2;
 
 use crate::block::{Block, Held, Place, clear};
 use crate::limits::{Limits, TooLarge};
-use crate::scan::{At, Found, scan};
+use crate::line::{Line, split};
+use crate::scan::{Found, Scan, Span, blank, line, line_end, scan};
+use crate::text;
 
 /// The interpretation of an event stream, for parsers that lend and parsers that own.
 ///
-/// Chunks come in by [`begin`](Self::begin) and go out by [`end`](Self::end); between the two,
-/// [`step`](Self::step) tells what happened and where in the chunk or in [`Held`] it lies. The
-/// engine knows bytes only; text is made where an item is handed out.
+/// A chunk comes in by [`begin`](Self::begin) and goes out by [`end`](Self::end). Between the
+/// two, [`whole`](Self::whole) reads events of the common shape and [`step`](Self::step)
+/// everything; both tell where in the chunk or in [`Held`] a value lies. The engine knows bytes
+/// only; text is made where an item is handed out.
 #[derive(Debug)]
 pub(crate) struct Engine {
     limits: Limits,
     lead: Lead,
     state: State,
-    /// Between chunks, its places are `Absent` or `Held`.
+    /// Between chunks its places are `Absent` or `Held`.
     block: Block,
+    /// Where the first line starts that lies in this chunk from its beginning.
+    first_line: usize,
     held: Held,
     last_event_id: String,
 }
@@ -36,20 +40,18 @@ enum Lead {
 }
 
 /// Where in a line the next byte is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
+    /// At the start of a block, none of which has been read.
+    BlockStart,
+    /// At the start of a line within a block.
     LineStart,
     /// In a line whose beginning is held.
     Line,
     /// In the value of a `data` line, which is appended to the held data as it arrives.
-    Data {
-        line_len: usize,
-        event_at: usize,
-    },
+    Data { line_len: usize, event_at: usize },
     /// In a block that passed a limit; only whether its lines are blank matters.
-    Skip {
-        line_len: usize,
-    },
+    Skip { line_len: usize },
 }
 
 /// What was found in a chunk.
@@ -80,16 +82,16 @@ impl Engine {
         Self {
             limits,
             lead: Lead::Bom(0),
-            state: State::LineStart,
+            state: State::BlockStart,
             block: Block::EMPTY,
-            held: Held {
-                name: Vec::new(),
-                id: Vec::new(),
-                data: Vec::new(),
-                line: Vec::new(),
-            },
+            first_line: 0,
+            held: Held::EMPTY,
             last_event_id,
         }
+    }
+
+    pub(crate) fn set_limits(&mut self, limits: Limits) {
+        self.limits = limits;
     }
 
     pub(crate) fn last_event_id(&self) -> &str {
@@ -100,28 +102,25 @@ impl Engine {
         &self.held
     }
 
-    pub(crate) fn set_limits(&mut self, limits: Limits) {
-        self.limits = limits;
+    pub(crate) fn first_line(&self) -> usize {
+        self.first_line
     }
 
     /// Forgets the stream and keeps the last event id.
     pub(crate) fn restart(&mut self) {
         self.lead = Lead::Bom(0);
-        self.state = State::LineStart;
+        self.state = State::BlockStart;
         self.block = Block::EMPTY;
     }
 
+    /// Takes the chunk in and answers where to read on in it.
     #[inline]
-    pub(crate) fn begin(&mut self, chunk: &[u8]) -> At {
-        let pos = match self.lead {
+    pub(crate) fn begin(&mut self, chunk: &[u8]) -> usize {
+        self.first_line = match self.lead {
             Lead::Nothing => 0,
             lead => self.lead(lead, chunk),
         };
-        At {
-            pos,
-            first_line: pos,
-            block: self.block,
-        }
+        self.first_line
     }
 
     fn lead(&mut self, lead: Lead, chunk: &[u8]) -> usize {
@@ -153,200 +152,240 @@ impl Engine {
         }
     }
 
+    /// Takes a chunk that lies within the value of a `data` line; whether it does.
+    #[inline]
+    pub(crate) fn absorb(&mut self, chunk: &[u8]) -> bool {
+        let State::Data { line_len, event_at } = self.state else {
+            return false;
+        };
+        let line_len = line_len + chunk.len();
+        if line_end(chunk, 0).is_some() || self.limits.passed(line_len, event_at).is_some() {
+            return false;
+        }
+        self.held.data.extend_from_slice(chunk);
+        self.state = State::Data { line_len, event_at };
+        true
+    }
+
     /// Takes what the block needs out of the chunk, which the engine sees no more.
     #[inline]
-    pub(crate) fn end(&mut self, chunk: &[u8], mut at: At) {
-        self.held.keep(chunk, &mut at.block);
-        self.block = at.block;
+    pub(crate) fn end(&mut self, chunk: &[u8]) {
+        if self.state != State::BlockStart {
+            self.held.keep(chunk, &mut self.block);
+        }
     }
 
+    /// Reads blocks of the common shape: answers an event or a comment and where to read on, or
+    /// where to [`step`](Self::step).
     #[inline(always)]
-    pub(crate) fn step(&mut self, chunk: &[u8], at: At) -> (At, Step) {
-        if !matches!(self.state, State::LineStart) {
-            return self.resume(chunk, at);
+    pub(crate) fn whole(&mut self, chunk: &[u8], pos: usize) -> Result<Scan, usize> {
+        if self.state != State::BlockStart {
+            return Err(pos);
         }
-        match scan(chunk, at, self.limits.safe_line()) {
-            (at, Found::Event(block)) => {
-                if let Place::Chunk { start, end } = block.id {
-                    self.commit_id(&chunk[start..end]);
-                } else if block.id == Place::Held {
-                    self.commit_held_id();
-                }
-                (
-                    at,
-                    Step::Event {
-                        name: block.name,
-                        data: block.data,
-                    },
-                )
-            }
-            (at, Found::Other) => self.line_start(chunk, at),
+        let scan = scan(chunk, pos, self.limits.safe_line());
+        if scan.found == Found::Part {
+            return Err(self.take(chunk, scan));
         }
+        if !scan.id.is_absent() {
+            self.commit_id(scan.id.of(chunk));
+        }
+        Ok(scan)
     }
 
-    /// One line of any kind, from its start.
+    /// Makes what the scan has read of a block the block's.
+    #[inline]
+    fn take(&mut self, chunk: &[u8], scan: Scan) -> usize {
+        self.block = Block {
+            name: scan.name.into(),
+            id: scan.id.into(),
+            data: scan.data.into(),
+        };
+        if scan.id.of(chunk).contains(&0) {
+            self.block.id = Place::Absent;
+        }
+        if self.block != Block::EMPTY {
+            self.state = State::LineStart;
+        }
+        scan.next
+    }
+
+    /// Reads one line of any kind, or a run of them that has nothing to tell; answers where to
+    /// read on.
     #[inline(never)]
-    fn line_start(&mut self, chunk: &[u8], mut at: At) -> (At, Step) {
-        let rest = &chunk[at.pos..];
+    pub(crate) fn step(&mut self, chunk: &[u8], pos: usize) -> (usize, Step) {
+        if !matches!(self.state, State::BlockStart | State::LineStart) {
+            return self.resume(chunk, pos);
+        }
+        let pos = self.join(chunk, pos);
+        let rest = &chunk[pos..];
         match memchr2(b'\n', b'\r', rest) {
             Some(len) => {
-                let start = at.pos;
-                at.pos = self.next_line(chunk, start + len);
-                self.line(&chunk[..start + len], start, at)
+                let next = self.next_line(chunk, pos + len);
+                (next, self.line(&chunk[..pos + len], pos))
             }
-            None if rest.is_empty() => (at, Step::Done),
+            None if rest.is_empty() => (pos, Step::Done),
             None => {
                 self.held.line.clear();
                 self.state = State::Line;
-                self.resume(chunk, at)
+                self.resume(chunk, pos)
             }
         }
+    }
+
+    /// Appends lines of data to data, as many as there are.
+    fn join(&mut self, chunk: &[u8], mut pos: usize) -> usize {
+        if self.block.data == Place::Absent {
+            return pos;
+        }
+        while chunk[pos..].starts_with(b"data:") {
+            let Some((value, next)) = line(chunk, pos, 5, self.limits.safe_line()) else {
+                break;
+            };
+            if self.data_len() + 1 + (value.end - value.start) > self.limits.max_event() {
+                break;
+            }
+            self.held.open_data(chunk, &mut self.block.data);
+            self.held.data.extend_from_slice(value.of(chunk));
+            pos = next;
+        }
+        pos
     }
 
     /// The start of the line after the line end at `end`.
     fn next_line(&mut self, chunk: &[u8], end: usize) -> usize {
-        match (chunk[end], chunk.get(end + 1)) {
-            (b'\r', Some(b'\n')) => end + 2,
-            (b'\r', None) => {
-                self.lead = Lead::Cr;
-                end + 1
-            }
-            _ => end + 1,
+        if let Some(next) = blank(chunk, end) {
+            return next;
         }
+        if end + 1 == chunk.len() {
+            self.lead = Lead::Cr;
+        }
+        end + 1
     }
 
-    /// The line at the end of `bytes`, from `start`; `at` is past it.
-    fn line(&mut self, bytes: &[u8], start: usize, mut at: At) -> (At, Step) {
+    /// The line at the end of `bytes`, from `start`.
+    fn line(&mut self, bytes: &[u8], start: usize) -> Step {
         let line = &bytes[start..];
         if line.is_empty() {
-            return self.blank(bytes, at);
+            return self.blank(bytes);
         }
-        let (field, value) = split(line);
+        let (field, offset) = split(line);
         let event_at = match field {
-            Line::Data => self.event_at(&at.block, value),
+            Line::Data => self.event_at(offset),
             _ => usize::MAX,
         };
         if let Some(limit) = self.limits.passed(line.len(), event_at) {
-            return self.skip(at, 0, limit);
+            return self.skip(0, limit);
         }
-        let place = Place::Chunk {
-            start: start + value,
+        self.state = State::LineStart;
+        let value = Span {
+            start: start + offset,
             end: bytes.len(),
         };
-        let value = &line[value..];
-        let step = match field {
-            Line::Data if at.block.data == Place::Absent => {
-                at.block.data = place;
-                Step::Again
+        match field {
+            Line::Data if self.block.data == Place::Absent => {
+                self.block.data = Place::Chunk(value);
             }
             Line::Data => {
-                self.held.open_data(bytes, &mut at.block.data);
-                self.held.data.extend_from_slice(value);
+                self.held.open_data(bytes, &mut self.block.data);
+                self.held.data.extend_from_slice(value.of(bytes));
                 if self.held.data.len() > self.limits.max_event() {
-                    let limit = self.limits.max_event();
-                    return self.skip(at, 0, TooLarge::Event { limit });
+                    return self.skip(0, self.limits.event_too_large());
                 }
-                Step::Again
             }
-            Line::Event => {
-                at.block.name = place;
-                Step::Again
-            }
-            Line::Id if value.contains(&0) => Step::Again,
-            Line::Id => {
-                at.block.id = place;
-                Step::Again
-            }
-            Line::Retry => millis(value).map_or(Step::Again, Step::Retry),
-            Line::Comment => Step::Comment(place),
-            Line::Unknown => Step::Again,
-        };
-        (at, step)
+            Line::Event => self.block.name = Place::Chunk(value),
+            Line::Id if value.of(bytes).contains(&0) => {}
+            Line::Id => self.block.id = Place::Chunk(value),
+            Line::Retry(delay) => return Step::Retry(delay),
+            Line::Comment => return Step::Comment(Place::Chunk(value)),
+            Line::Unknown => {}
+        }
+        Step::Again
     }
 
-    /// A blank line: the id holds from here on, and an event with data is one.
-    fn blank(&mut self, bytes: &[u8], mut at: At) -> (At, Step) {
-        match at.block.id {
+    /// A blank line: the id holds from here on, and a block with data is an event.
+    fn blank(&mut self, bytes: &[u8]) -> Step {
+        match self.block.id {
             Place::Absent => {}
-            Place::Chunk { start, end } => self.commit_id(&bytes[start..end]),
-            Place::Held => self.commit_held_id(),
+            Place::Chunk(id) => self.commit_id(id.of(bytes)),
+            Place::Held => {
+                let id = mem::take(&mut self.held.id);
+                self.commit_id(&id);
+                self.held.id = id;
+            }
         }
-        let Block { name, data, .. } = at.block;
-        at.block = Block::EMPTY;
+        self.state = State::BlockStart;
+        let Block { name, data, .. } = mem::replace(&mut self.block, Block::EMPTY);
         match data {
-            Place::Absent => (at, Step::Again),
-            _ => (at, Step::Event { name, data }),
+            Place::Absent => Step::Again,
+            _ => Step::Event { name, data },
         }
     }
 
+    /// An id with NUL is as if it were not there.
+    #[inline(never)]
     fn commit_id(&mut self, id: &[u8]) {
+        if id.contains(&0) {
+            return;
+        }
         self.last_event_id.clear();
-        match core::str::from_utf8(id) {
-            Ok(id) => self.last_event_id.push_str(id),
-            Err(_) => self.last_event_id.push_str(&String::from_utf8_lossy(id)),
+        text::push_decoded(&mut self.last_event_id, id);
+    }
+
+    fn data_len(&self) -> usize {
+        match self.block.data {
+            Place::Absent => 0,
+            Place::Chunk(span) => span.end - span.start,
+            Place::Held => self.held.data.len(),
         }
     }
 
-    fn commit_held_id(&mut self) {
-        let id = mem::take(&mut self.held.id);
-        self.commit_id(&id);
-        self.held.id = id;
-    }
-
-    /// The length past which a `data` line with its value at `value` makes the event too large.
-    fn event_at(&self, block: &Block, value: usize) -> usize {
-        let before = match block.data {
+    /// The length past which a `data` line with its value at `offset` makes the event too large.
+    fn event_at(&self, offset: usize) -> usize {
+        let before = match self.block.data {
             Place::Absent => 0,
-            Place::Chunk { start, end } => end - start + 1,
-            Place::Held => self.held.data.len() + 1,
+            _ => self.data_len() + 1,
         };
-        value.saturating_add(self.limits.max_event().saturating_sub(before))
+        offset.saturating_add(self.limits.max_event().saturating_sub(before))
     }
 
-    fn skip(&mut self, at: At, line_len: usize, limit: TooLarge) -> (At, Step) {
+    fn skip(&mut self, line_len: usize, limit: TooLarge) -> Step {
         clear(&mut self.held.data);
         clear(&mut self.held.line);
+        self.block = Block::EMPTY;
         self.state = State::Skip { line_len };
-        (
-            At {
-                block: Block::EMPTY,
-                ..at
-            },
-            Step::TooLarge(limit),
-        )
+        Step::TooLarge(limit)
     }
 
     /// The rest of a line whose beginning came before, or of a block that is left out.
-    #[inline(never)]
-    fn resume(&mut self, chunk: &[u8], mut at: At) -> (At, Step) {
-        let rest = &chunk[at.pos..];
+    fn resume(&mut self, chunk: &[u8], pos: usize) -> (usize, Step) {
+        let rest = &chunk[pos..];
         let end = memchr2(b'\n', b'\r', rest);
-        let mut part = &rest[..end.unwrap_or(rest.len())];
+        let part = &rest[..end.unwrap_or(rest.len())];
         let next = match end {
-            Some(len) => self.next_line(chunk, at.pos + len),
+            Some(len) => self.next_line(chunk, pos + len),
             None => chunk.len(),
         };
-        if at.pos == at.first_line {
-            at.first_line = next;
+        if pos == self.first_line {
+            self.first_line = next;
         }
-        at.pos = next;
-        if let State::Line = self.state {
-            part = self.hold_head(chunk, part, &mut at);
-        }
-        self.resume_in(part, at, end.is_some())
+        let part = match self.state {
+            State::Line => self.hold_head(chunk, part),
+            _ => part,
+        };
+        (next, self.hold(part, end.is_some()))
     }
 
     /// Takes as much of `part` as tells whether the held line is data; answers the rest.
-    fn hold_head<'a>(&mut self, chunk: &[u8], part: &'a [u8], at: &mut At) -> &'a [u8] {
+    fn hold_head<'a>(&mut self, chunk: &[u8], part: &'a [u8]) -> &'a [u8] {
         let missing = DATA_HEAD.saturating_sub(self.held.line.len());
         let (head, part) = part.split_at(missing.min(part.len()));
         self.held.line.extend_from_slice(head);
-        if missing > 0 && self.held.line.len() == DATA_HEAD && self.held.line.starts_with(b"data:")
-        {
-            let (_, value) = split(&self.held.line);
-            let event_at = self.event_at(&at.block, value);
-            self.held.open_data(chunk, &mut at.block.data);
-            self.held.data.extend_from_slice(&self.held.line[value..]);
+        let decided = missing > 0 && self.held.line.len() == DATA_HEAD;
+        if decided && self.held.line.starts_with(b"data:") {
+            let (_, offset) = split(&self.held.line);
+            let event_at = self.event_at(offset);
+            self.held.open_data(chunk, &mut self.block.data);
+            self.held.data.extend_from_slice(&self.held.line[offset..]);
             self.state = State::Data {
                 line_len: DATA_HEAD,
                 event_at,
@@ -355,103 +394,57 @@ impl Engine {
         part
     }
 
-    fn resume_in(&mut self, part: &[u8], at: At, ended: bool) -> (At, Step) {
+    /// Adds `part` to the line that is being held, and reads the line if that ended it.
+    fn hold(&mut self, part: &[u8], ended: bool) -> Step {
         let more = if ended { Step::Again } else { Step::Done };
         match self.state {
-            State::LineStart => (at, more),
+            State::BlockStart | State::LineStart => more,
             State::Line => {
                 let line_len = self.held.line.len() + part.len();
                 if let Some(limit) = self.limits.passed(line_len, usize::MAX) {
-                    return self.skip(at, if ended { 0 } else { line_len }, limit);
+                    return self.skip(if ended { 0 } else { line_len }, limit);
                 }
                 self.held.line.extend_from_slice(part);
-                if !ended {
-                    return (at, more);
-                }
-                self.state = State::LineStart;
-                self.held_line(at)
+                if ended { self.held_line() } else { more }
             }
             State::Data { line_len, event_at } => {
                 let line_len = line_len + part.len();
                 let skipped = if ended { 0 } else { line_len };
                 if let Some(limit) = self.limits.passed(line_len, event_at) {
-                    return self.skip(at, skipped, limit);
+                    return self.skip(skipped, limit);
                 }
                 self.held.data.extend_from_slice(part);
                 if ended && self.held.data.len() > self.limits.max_event() {
-                    let limit = self.limits.max_event();
-                    return self.skip(at, skipped, TooLarge::Event { limit });
+                    return self.skip(skipped, self.limits.event_too_large());
                 }
                 self.state = if ended {
                     State::LineStart
                 } else {
                     State::Data { line_len, event_at }
                 };
-                (at, more)
+                more
             }
             State::Skip { line_len } => {
                 let line_len = line_len + part.len();
                 self.state = match (ended, line_len) {
-                    (true, 0) => State::LineStart,
+                    (true, 0) => State::BlockStart,
                     (true, _) => State::Skip { line_len: 0 },
                     (false, line_len) => State::Skip { line_len },
                 };
-                (at, more)
+                more
             }
         }
     }
 
-    /// The held line, now whole.
-    fn held_line(&mut self, at: At) -> (At, Step) {
+    /// Reads the held line, now whole.
+    fn held_line(&mut self) -> Step {
         let line = mem::take(&mut self.held.line);
-        let (mut at, step) = self.line(&line, 0, at);
-        self.held.keep(&line, &mut at.block);
+        let step = self.line(&line, 0);
+        self.held.keep(&line, &mut self.block);
         self.held.line = line;
         match step {
-            Step::Comment(_) => (at, Step::Comment(Place::Held)),
-            step => (at, step),
+            Step::Comment(_) => Step::Comment(Place::Held),
+            step => step,
         }
     }
-}
-
-#[derive(Debug, Clone, Copy)]
-enum Line {
-    Data,
-    Event,
-    Id,
-    Retry,
-    Comment,
-    Unknown,
-}
-
-/// The field of a line and the index of its value.
-fn split(line: &[u8]) -> (Line, usize) {
-    let colon = memchr::memchr(b':', line).unwrap_or(line.len());
-    let field = match &line[..colon] {
-        b"" => return (Line::Comment, 1),
-        b"data" => Line::Data,
-        b"event" => Line::Event,
-        b"id" => Line::Id,
-        b"retry" => Line::Retry,
-        _ => Line::Unknown,
-    };
-    let value = match line.get(colon + 1) {
-        Some(b' ') => colon + 2,
-        Some(_) => colon + 1,
-        None => line.len(),
-    };
-    (field, value)
-}
-
-/// Digits as milliseconds; at most `u64::MAX` of them.
-fn millis(digits: &[u8]) -> Option<Duration> {
-    if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    let millis = digits.iter().fold(0_u64, |value, digit| {
-        value
-            .saturating_mul(10)
-            .saturating_add(u64::from(digit - b'0'))
-    });
-    Some(Duration::from_millis(millis))
 }

@@ -16,6 +16,7 @@ mod field;
 mod frame;
 mod item;
 mod limits;
+mod line;
 mod lines;
 mod parser;
 mod scan;

@@ -49,6 +49,10 @@ impl Limits {
         self.event
     }
 
+    pub(crate) const fn event_too_large(self) -> TooLarge {
+        TooLarge::Event { limit: self.event }
+    }
+
     /// The limit that a line of this length has passed, if any; `event_at` is the length past
     /// which the line makes its event too large.
     ///
@@ -58,7 +62,7 @@ impl Limits {
         if line_len > self.line && self.line <= event_at {
             Some(TooLarge::Line { limit: self.line })
         } else if line_len > event_at {
-            Some(TooLarge::Event { limit: self.event })
+            Some(self.event_too_large())
         } else {
             None
         }

@@ -3,7 +3,7 @@ use alloc::string::String;
 use crate::engine::{Engine, Step};
 use crate::item::{Item, MessageRef};
 use crate::limits::Limits;
-use crate::scan::At;
+use crate::scan::{Found, Scan, Span};
 use crate::text::Source;
 
 /// Reads an event stream, chunk by chunk, however it is cut.
@@ -75,27 +75,39 @@ impl Parser {
     /// The items that end in this chunk, lent one at a time.
     ///
     /// The chunk has been read when [`Items::next`] has answered `None`.
+    #[inline]
     pub fn feed<'a>(&'a mut self, chunk: &'a [u8]) -> Items<'a> {
-        let at = self.engine.begin(chunk);
+        let pos = self.engine.begin(chunk);
         Items {
             parser: self,
-            at,
-            source: Source::new(chunk, at.first_line),
+            pos,
+            source: Source::new(chunk, pos),
         }
     }
 
     /// Hands every item that ends in this chunk to `each`.
+    #[inline]
     pub fn feed_each(&mut self, chunk: &[u8], mut each: impl FnMut(Item<'_>)) {
-        let mut at = self.engine.begin(chunk);
-        let mut source = Source::new(chunk, at.first_line);
+        if self.engine.absorb(chunk) {
+            return;
+        }
+        let mut pos = self.engine.begin(chunk);
+        let mut source = Source::new(chunk, pos);
         loop {
-            let (next, step) = self.engine.step(chunk, at);
-            at = next;
-            source.first_line = at.first_line;
-            if let Some(item) = self.item(step, &mut source) {
-                each(item);
-            } else if let Step::Done = step {
-                return self.engine.end(chunk, at);
+            pos = match self.engine.whole(chunk, pos) {
+                Ok(scan) => {
+                    each(self.whole(&scan, &mut source));
+                    scan.next
+                }
+                Err(pos) => {
+                    let (next, step) = self.engine.step(chunk, pos);
+                    if let Some(item) = self.item(step, &mut source) {
+                        each(item);
+                    } else if let Step::Done = step {
+                        return self.engine.end(chunk);
+                    }
+                    next
+                }
             }
         }
     }
@@ -115,9 +127,28 @@ impl Parser {
         self.engine.restart();
     }
 
-    /// Lends what a step found; `None` where there is nothing to lend.
+    /// Lends the event or the comment that a scan found.
     #[inline(always)]
-    fn item<'a, 'c: 'a>(&'a mut self, step: Step, from: &mut Source<'c>) -> Option<Item<'a>> {
+    fn whole<'a, 'c: 'a>(&'a mut self, scan: &Scan, source: &mut Source<'c>) -> Item<'a> {
+        let data = source.slice(scan.data, &mut self.spare.data);
+        if scan.found == Found::Comment {
+            return Item::Comment(data);
+        }
+        let name = match scan.name {
+            Span::ABSENT => "",
+            name => source.slice(name, &mut self.spare.name),
+        };
+        Item::Event(MessageRef {
+            name: if name.is_empty() { "message" } else { name },
+            data,
+            id: self.engine.last_event_id(),
+        })
+    }
+
+    /// Lends what a step found; `None` where there is nothing to lend.
+    #[inline(never)]
+    fn item<'a, 'c: 'a>(&'a mut self, step: Step, source: &mut Source<'c>) -> Option<Item<'a>> {
+        source.first_line = self.engine.first_line();
         let held = self.engine.held();
         let Spare {
             name: spare_name,
@@ -125,14 +156,14 @@ impl Parser {
         } = &mut self.spare;
         Some(match step {
             Step::Event { name, data } => {
-                let name = from.text(name, &held.name, spare_name);
+                let name = source.text(name, &held.name, spare_name);
                 Item::Event(MessageRef {
                     name: if name.is_empty() { "message" } else { name },
-                    data: from.text(data, &held.data, spare_data),
+                    data: source.text(data, &held.data, spare_data),
                     id: self.engine.last_event_id(),
                 })
             }
-            Step::Comment(place) => Item::Comment(from.text(place, held.comment(), spare_data)),
+            Step::Comment(place) => Item::Comment(source.text(place, held.comment(), spare_data)),
             Step::Retry(delay) => Item::Retry(delay),
             Step::TooLarge(limit) => Item::TooLarge(limit),
             Step::Again | Step::Done => return None,
@@ -155,7 +186,7 @@ impl Default for Parser {
 #[must_use = "the chunk is read as items are taken"]
 pub struct Items<'a> {
     parser: &'a mut Parser,
-    at: At,
+    pos: usize,
     source: Source<'a>,
 }
 
@@ -168,13 +199,22 @@ impl<'a> Items<'a> {
     #[inline]
     pub fn next(&mut self) -> Option<Item<'_>> {
         loop {
-            let (at, step) = self.parser.engine.step(self.source.chunk, self.at);
-            self.at = at;
-            self.source.first_line = at.first_line;
-            match step {
-                Step::Again => {}
-                Step::Done => return None,
-                step => return self.parser.item(step, &mut self.source),
+            if self.pos == self.source.chunk.len() {
+                return None;
+            }
+            match self.parser.engine.whole(self.source.chunk, self.pos) {
+                Ok(scan) => {
+                    self.pos = scan.next;
+                    return Some(self.parser.whole(&scan, &mut self.source));
+                }
+                Err(pos) => {
+                    let (next, step) = self.parser.engine.step(self.source.chunk, pos);
+                    self.pos = next;
+                    match step {
+                        Step::Again => self.source.first_line = self.parser.engine.first_line(),
+                        step => return self.parser.item(step, &mut self.source),
+                    }
+                }
             }
         }
     }
@@ -182,12 +222,13 @@ impl<'a> Items<'a> {
     /// The bytes of the chunk that have not been read.
     #[must_use]
     pub fn rest(&self) -> &'a [u8] {
-        &self.source.chunk[self.at.pos..]
+        &self.source.chunk[self.pos..]
     }
 }
 
 impl Drop for Items<'_> {
+    #[inline]
     fn drop(&mut self) {
-        self.parser.engine.end(self.source.chunk, self.at);
+        self.parser.engine.end(self.source.chunk);
     }
 }

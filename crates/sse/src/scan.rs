@@ -1,117 +1,153 @@
 use memchr::memchr2;
 
-use crate::block::{Block, Place};
-
-/// How far a chunk has been read.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct At {
-    /// The start of a line, or of the rest of one.
-    pub(crate) pos: usize,
-    /// The start of the first line that lies in this chunk from its beginning.
-    pub(crate) first_line: usize,
-    pub(crate) block: Block,
+/// A value in a chunk. Values follow a field name, so that none starts at zero: zero says that
+/// there is no such field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
 }
 
-/// What [`scan`] stopped at.
-pub(crate) enum Found {
-    /// A whole block with data.
-    Event(Block),
-    /// A line that needs more than a look, or the end of the chunk.
-    Other,
-}
+impl Span {
+    pub(crate) const ABSENT: Self = Self { start: 0, end: 0 };
 
-/// Reads lines of the common shape: `event`, `id` and the first `data` of a block, a line end
-/// of LF or CRLF that lies in the chunk, no longer than `max_line`.
-///
-/// This is the hot path. It only looks, so that its state stays in registers; whatever it does
-/// not know is left, from the start of its line, to the engine.
-#[inline(always)]
-pub(crate) fn scan(chunk: &[u8], mut at: At, max_line: usize) -> (At, Found) {
-    loop {
-        let Some(rest) = chunk.get(at.pos..) else {
-            return (at, Found::Other);
-        };
-        if rest.starts_with(b"data:") {
-            if at.block.data != Place::Absent {
-                return (at, Found::Other);
-            }
-            let Some(line) = line(chunk, at.pos, 5, max_line) else {
-                return (at, Found::Other);
-            };
-            at.block.data = Place::Chunk {
-                start: line.value,
-                end: line.end,
-            };
-            at.pos = line.next;
-        } else if rest.starts_with(b"event:") {
-            let Some(line) = line(chunk, at.pos, 6, max_line) else {
-                return (at, Found::Other);
-            };
-            at.block.name = Place::Chunk {
-                start: line.value,
-                end: line.end,
-            };
-            at.pos = line.next;
-            continue;
-        } else if rest.starts_with(b"id:") {
-            let Some(line) = line(chunk, at.pos, 3, max_line) else {
-                return (at, Found::Other);
-            };
-            if chunk[line.value..line.end].contains(&0) {
-                return (at, Found::Other);
-            }
-            at.block.id = Place::Chunk {
-                start: line.value,
-                end: line.end,
-            };
-            at.pos = line.next;
-            continue;
-        } else if rest.first() != Some(&b'\n') {
-            return (at, Found::Other);
-        }
-        // A blank line is looked for where the data ended, not searched.
-        let next = match chunk.get(at.pos) {
-            Some(b'\n') => at.pos + 1,
-            Some(b'\r') if chunk.get(at.pos + 1) == Some(&b'\n') => at.pos + 2,
-            _ => continue,
-        };
-        if let Place::Chunk { .. } = at.block.data {
-            let block = at.block;
-            let at = At {
-                pos: next,
-                block: Block::EMPTY,
-                ..at
-            };
-            return (at, Found::Event(block));
-        }
-        if !at.block.is_empty() {
-            return (at, Found::Other);
-        }
-        at.pos = next;
+    pub(crate) fn is_absent(self) -> bool {
+        self.start == 0
+    }
+
+    pub(crate) fn of(self, chunk: &[u8]) -> &[u8] {
+        &chunk[self.start..self.end]
     }
 }
 
-struct Line {
-    value: usize,
-    end: usize,
-    next: usize,
+/// The beginning of a block, or all of it, or a comment before it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scan {
+    pub(crate) name: Span,
+    pub(crate) id: Span,
+    /// The value of `data`, or the comment.
+    pub(crate) data: Span,
+    /// The start of the first line that was not read.
+    pub(crate) next: usize,
+    pub(crate) found: Found,
 }
 
+/// What a [`Scan`] is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// A block with data, and its blank line.
+    Event,
+    /// A comment that is the first line of a block.
+    Comment,
+    /// As much of a block as has the common shape.
+    Part,
+}
+
+/// Reads a block of the common shape from `start`, the start of its first line: `event`, `id`
+/// and one `data`, the data last, each on a line that ends in the chunk by LF or CRLF and is
+/// no longer than `max_line`.
+///
+/// This is the hot path. It only looks, so that all it knows stays in registers; where the
+/// shape is another it stops, and the engine goes on from there.
 #[inline(always)]
-fn line(chunk: &[u8], start: usize, name: usize, max_line: usize) -> Option<Line> {
-    let colon = start + name;
+pub(crate) fn scan(chunk: &[u8], start: usize, max_line: usize) -> Scan {
+    let mut scan = Scan {
+        name: Span::ABSENT,
+        id: Span::ABSENT,
+        data: Span::ABSENT,
+        next: start,
+        found: Found::Part,
+    };
+    loop {
+        let Some(rest) = chunk.get(scan.next..) else {
+            return scan;
+        };
+        if rest.starts_with(b"data:") {
+            let Some((data, next)) = line(chunk, scan.next, 5, max_line) else {
+                return scan;
+            };
+            scan.data = data;
+            scan.next = next;
+            // The blank line is looked for where it would be, not searched.
+            if let Some(after) = blank(chunk, next) {
+                scan.next = after;
+                scan.found = Found::Event;
+            }
+            return scan;
+        } else if rest.starts_with(b"event:") {
+            let Some((name, next)) = line(chunk, scan.next, 6, max_line) else {
+                return scan;
+            };
+            scan.name = name;
+            scan.next = next;
+        } else if rest.starts_with(b"id:") && scan.id.is_absent() {
+            let Some((id, next)) = line(chunk, scan.next, 3, max_line) else {
+                return scan;
+            };
+            scan.id = id;
+            scan.next = next;
+        } else if !(scan.name.is_absent() && scan.id.is_absent()) {
+            return scan;
+        } else if let Some(after) = blank(chunk, scan.next) {
+            scan.next = after;
+        } else if rest.first() == Some(&b':') {
+            let Some((comment, next)) = comment(chunk, scan.next, max_line) else {
+                return scan;
+            };
+            scan.data = comment;
+            scan.next = next;
+            scan.found = Found::Comment;
+            return scan;
+        } else {
+            return scan;
+        }
+    }
+}
+
+/// The value of the line at `start`, whose field name is `colon` bytes with its colon, and the
+/// start of the line after it.
+#[inline(always)]
+pub(crate) fn line(
+    chunk: &[u8],
+    start: usize,
+    colon: usize,
+    max_line: usize,
+) -> Option<(Span, usize)> {
+    let colon = start + colon;
     let value = if chunk.get(colon) == Some(&b' ') {
         colon + 1
     } else {
         colon
     };
+    rest_of_line(chunk, start, value, max_line)
+}
+
+/// The comment on the line at `start`, and the start of the line after it.
+#[inline(always)]
+fn comment(chunk: &[u8], start: usize, max_line: usize) -> Option<(Span, usize)> {
+    rest_of_line(chunk, start, start + 1, max_line)
+}
+
+#[inline(always)]
+fn rest_of_line(
+    chunk: &[u8],
+    start: usize,
+    value: usize,
+    max_line: usize,
+) -> Option<(Span, usize)> {
     let end = line_end(chunk, value)?;
-    let next = match chunk[end] {
-        b'\n' => end + 1,
-        _ if chunk.get(end + 1) == Some(&b'\n') => end + 2,
-        _ => return None,
-    };
-    (end - start <= max_line).then_some(Line { value, end, next })
+    let next = blank(chunk, end)?;
+    (end - start <= max_line).then_some((Span { start: value, end }, next))
+}
+
+/// Past the LF or CRLF at `at`, if there is one.
+#[inline(always)]
+pub(crate) fn blank(chunk: &[u8], at: usize) -> Option<usize> {
+    match chunk.get(at)? {
+        b'\n' => Some(at + 1),
+        b'\r' if chunk.get(at + 1) == Some(&b'\n') => Some(at + 2),
+        _ => None,
+    }
 }
 
 /// The index of the first CR or LF at or after `from`.
@@ -119,10 +155,11 @@ fn line(chunk: &[u8], start: usize, name: usize, max_line: usize) -> Option<Line
 /// The first eight bytes are looked at as one word: in short lines the call into `memchr2`
 /// costs more than the search.
 #[inline(always)]
-fn line_end(chunk: &[u8], from: usize) -> Option<usize> {
+pub(crate) fn line_end(chunk: &[u8], from: usize) -> Option<usize> {
     let rest = chunk.get(from..)?;
     let Some((head, tail)) = rest.split_first_chunk::<8>() else {
-        return memchr2(b'\n', b'\r', rest).map(|end| from + end);
+        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
+        return Some(from + end);
     };
     match first_line_end(u64::from_le_bytes(*head)) {
         Some(index) => Some(from + index),

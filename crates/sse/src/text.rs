@@ -1,7 +1,8 @@
 use alloc::string::String;
-use core::str;
+use core::str::{self, Utf8Error};
 
 use crate::block::Place;
+use crate::scan::Span;
 
 /// A chunk and the part of it that is known to be UTF-8: found out once, when first asked for.
 ///
@@ -26,7 +27,6 @@ impl<'a> Source<'a> {
 
     /// The value at `place` as text. `held` is the buffer it would be held in, and `spare` is
     /// where it goes when it has to be repaired.
-    #[inline(always)]
     pub(crate) fn text<'b>(
         &mut self,
         place: Place,
@@ -38,49 +38,71 @@ impl<'a> Source<'a> {
     {
         match place {
             Place::Absent => "",
-            Place::Chunk { start, end } => match self.slice(start, end) {
-                Some(text) => text,
-                None => decode(&self.chunk[start..end], spare),
-            },
+            Place::Chunk(span) => self.slice(span, spare),
             Place::Held => decode(held, spare),
         }
     }
 
+    /// The value at `span` as text.
     #[inline(always)]
-    fn slice(&mut self, start: usize, end: usize) -> Option<&'a str> {
+    pub(crate) fn slice<'b>(&mut self, span: Span, spare: &'b mut String) -> &'b str
+    where
+        'a: 'b,
+    {
         let text = match self.known {
             Some(text) => text,
             None => self.validate(),
         };
-        text.get(start.checked_sub(self.first_line)?..end.checked_sub(self.first_line)?)
+        let first = self.first_line;
+        match text.get(span.start.wrapping_sub(first)..span.end.wrapping_sub(first)) {
+            Some(text) => text,
+            None => decode(span.of(self.chunk), spare),
+        }
     }
 
-    #[cold]
+    #[inline(never)]
     fn validate(&mut self) -> &'a str {
         let bytes = &self.chunk[self.first_line..];
-        let text = str::from_utf8(bytes).unwrap_or_else(|error| {
-            str::from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to there")
+        let text = from_utf8(bytes).unwrap_or_else(|error| {
+            from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to there")
         });
         self.known = Some(text);
         text
     }
 }
 
-/// The bytes as text, each maximal invalid part replaced by U+FFFD as the Encoding standard's
-/// decoder does; `spare` is where the text goes in that case.
-#[inline]
+/// The bytes as text; `spare` is where the text goes when it has to be repaired.
+#[inline(never)]
 pub(crate) fn decode<'a>(bytes: &'a [u8], spare: &'a mut String) -> &'a str {
-    match str::from_utf8(bytes) {
+    match from_utf8(bytes) {
         Ok(text) => text,
         Err(_) => {
             spare.clear();
-            for part in bytes.utf8_chunks() {
-                spare.push_str(part.valid());
-                if !part.invalid().is_empty() {
-                    spare.push(char::REPLACEMENT_CHARACTER);
-                }
-            }
+            push_decoded(spare, bytes);
             spare
         }
     }
+}
+
+/// Appends the bytes as text, each maximal invalid part replaced by U+FFFD as the Encoding
+/// standard's decoder does.
+pub(crate) fn push_decoded(text: &mut String, bytes: &[u8]) {
+    for part in bytes.utf8_chunks() {
+        text.push_str(part.valid());
+        if !part.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+}
+
+/// Checks long texts with the widest instructions there are; for short ones the call is dearer
+/// than the check.
+fn from_utf8(bytes: &[u8]) -> Result<&str, Utf8Error> {
+    #[cfg(feature = "std")]
+    if bytes.len() >= 128
+        && let Ok(text) = simdutf8::basic::from_utf8(bytes)
+    {
+        return Ok(text);
+    }
+    str::from_utf8(bytes)
 }
