@@ -9,6 +9,8 @@ mod error;
 mod event;
 mod future;
 mod memory;
+#[cfg(feature = "json")]
+mod metadata;
 mod name;
 mod position;
 mod query;
@@ -25,6 +27,8 @@ pub use error::{Actual, AppendError, Cause, Conflict, InvalidAppend, KeepError, 
 pub use event::{NewEvent, NewEventParts, RecordedEvent, StreamPlace};
 pub use future::StoreFuture;
 pub use memory::MemoryStore;
+#[cfg(feature = "json")]
+pub use metadata::Metadata;
 pub use name::{
     Category, Consumer, EventType, IdempotencyKey, MAX_NAME_BYTES, NameError, SnapshotName,
     StreamName, Tag,
