@@ -1,0 +1,157 @@
+//! The chat example as a process: built, started, killed, and started again where it was.
+
+use std::env;
+use std::io::{self, BufRead, BufReader};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+const STARTS_WITHIN: Duration = Duration::from_secs(30);
+const ENDS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Ports below those the system hands out by itself: while the server is down, no connection
+/// that is being made can take its place.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// Where a chat server lives: an address and a directory, which outlive the process.
+#[derive(Debug)]
+pub(crate) struct Place {
+    address: SocketAddr,
+    data: TempDir,
+}
+
+impl Place {
+    pub(crate) fn new() -> Self {
+        Self::at((Ipv4Addr::LOCALHOST, free_port()).into())
+    }
+
+    /// With nothing in its directory yet.
+    pub(crate) fn at(address: SocketAddr) -> Self {
+        Self {
+            address,
+            data: tempfile::tempdir().expect("a directory for temporary files"),
+        }
+    }
+
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Starts a server here and waits until it listens.
+    pub(crate) fn start(&self) -> ChatServer {
+        let (mut server, said) = self.launch();
+        let Ok(first_line) = said.recv_timeout(STARTS_WITHIN) else {
+            let status = server.child.try_wait();
+            panic!("the server said nothing for {STARTS_WITHIN:?}; its status is {status:?}");
+        };
+        assert_eq!(
+            first_line,
+            format!("listening on http://{}\n", self.address)
+        );
+        server
+    }
+
+    /// The process, and the first line it says.
+    pub(crate) fn launch(&self) -> (ChatServer, mpsc::Receiver<String>) {
+        let mut child = Command::new(program())
+            .args(["--listen", &self.address.to_string(), "--data"])
+            .arg(self.data.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the chat example starts");
+        let stdout = child.stdout.take().expect("stdout is a pipe");
+        let (say, said) = mpsc::channel();
+        thread::spawn(move || {
+            let mut stdout = BufReader::new(stdout);
+            let mut line = String::new();
+            let read = stdout.read_line(&mut line);
+            if read.is_ok_and(|bytes| bytes > 0) {
+                // Whoever kills a server at once does not listen.
+                let _not_heard = say.send(line);
+            }
+            // A pipe that is not read would stop the server that writes to it.
+            io::copy(&mut stdout, &mut io::sink())
+        });
+        (ChatServer { child }, said)
+    }
+}
+
+/// A running server; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct ChatServer {
+    child: Child,
+}
+
+impl ChatServer {
+    /// `kill -9`: it ends at once, and has no say in it.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a killed child ends");
+    }
+
+    /// `kill -TERM`: how it ended, and how long it took.
+    pub(crate) fn terminate(mut self) -> (ExitStatus, Duration) {
+        let begun = Instant::now();
+        let signalled = Command::new("sh")
+            .args(["-c", &format!("kill -TERM {}", self.child.id())])
+            .status()
+            .expect("a shell");
+        assert!(signalled.success());
+        while begun.elapsed() < ENDS_WITHIN {
+            if let Some(status) = self.child.try_wait().expect("a child can be waited for") {
+                return (status, begun.elapsed());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("the server did not end within {ENDS_WITHIN:?} of SIGTERM");
+    }
+}
+
+impl Drop for ChatServer {
+    fn drop(&mut self) {
+        // It may have ended already, which is what is wanted.
+        let _ended = self.child.kill().and_then(|()| self.child.wait());
+    }
+}
+
+fn free_port() -> u16 {
+    let mut ports = std::iter::repeat_with(|| fastrand::u16(PORTS)).take(1000);
+    ports
+        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
+        .expect("one of a thousand ports is free")
+}
+
+/// The example's executable, built like the test itself: `TARGET/PROFILE/examples/chat` beside
+/// `TARGET/PROFILE/deps/this_test`.
+fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        let this_test = env::current_exe().expect("a test has a path");
+        let [_deps, built, target] = this_test.ancestors().skip(1).take(3).collect::<Vec<_>>()[..]
+        else {
+            panic!("{} is not in a target directory", this_test.display());
+        };
+        let profile = match built.file_name().and_then(|name| name.to_str()) {
+            Some("debug") => "dev",
+            Some(other) => other,
+            None => panic!("{} names no profile", built.display()),
+        };
+        // The whole workspace, so that the features are those of `cargo test --workspace`, and
+        // what that has built need not be built again.
+        let status = Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--workspace", "--example", "chat"])
+            .args(["--profile", profile, "--target-dir"])
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .status()
+            .expect("cargo starts");
+        assert!(status.success(), "the chat example does not build");
+        built.join("examples").join("chat")
+    })
+}
