@@ -7,7 +7,7 @@ use eventwire_store::{Append, Expect, Guard, Item, Query, ReadOptions, RecordedE
 
 use crate::sample::{event, labelled, labels, one, several, stream, tag};
 use crate::subject::Subject;
-use crate::threads::together;
+use crate::threads::{beside, together};
 
 /// Events lie in the order in which they were given.
 pub fn events_lie_in_the_order_in_which_they_were_given(subject: &Subject) {
@@ -151,8 +151,8 @@ pub fn conflicts_among_many_writers_leave_nothing_behind(subject: &Subject) {
                 stream: stream(&format!("turn-{n}")),
                 expect: Expect::NoStream,
             });
-            let turn = labelled(format!("{writer}/{n}:4")).stream(stream(&format!("turn-{n}")));
-            if subject.append(append.event(turn.tag(tag("of:4")))).is_ok() {
+            let turn = labelled("taken").stream(stream(&format!("turn-{n}")));
+            if subject.append(append.event(turn)).is_ok() {
                 taken.fetch_add(1, Ordering::Relaxed);
             }
         }
@@ -201,22 +201,14 @@ fn assert_whole(events: &[RecordedEvent], what: &str) {
     }
 }
 
-/// Lets three writers write batches of four while this thread looks.
+/// Lets three writers write batches of four while another thread looks.
 fn beside_writers(subject: &Subject, look: impl Fn() + Sync) {
-    let writing = AtomicUsize::new(3);
-    together(4, |index| {
-        if index < 3 {
-            for n in 0..60 {
-                if let Err(error) = subject.append(batch(&format!("{index}/{n}"), 4)) {
-                    panic!("the store refused an append it must take: {error}");
-                }
+    let write = |writer| {
+        for n in 0..60 {
+            if let Err(error) = subject.append(batch(&format!("{writer}/{n}"), 4)) {
+                panic!("the store refused an append it must take: {error}");
             }
-            writing.fetch_sub(1, Ordering::Relaxed);
-        } else {
-            while writing.load(Ordering::Relaxed) > 0 {
-                look();
-            }
-            look();
         }
-    });
+    };
+    beside(3, write, 1, |_| look());
 }

@@ -103,7 +103,7 @@ pub fn backward_pages_together_are_the_whole(subject: &Subject) {
     let whole = subject.events(Query::all(), ReadOptions::backward());
     for size in [1, 7, 64, 299, 1_000] {
         let mut found: Vec<RecordedEvent> = Vec::new();
-        loop {
+        while found.len() <= whole.len() {
             let options = match found.last() {
                 Some(event) => ReadOptions::before(event.position),
                 None => ReadOptions::backward(),

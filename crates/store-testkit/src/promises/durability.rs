@@ -182,7 +182,7 @@ pub fn every_query_finds_what_it_found<H: Reopen>(life: Life<H>) {
 /// A subscription resumed from any place goes on there, without a gap.
 pub fn a_subscription_goes_on_from_where_it_was<H: Reopen>(life: Life<H>) {
     life.subject().put(several("room-1", 12));
-    let mut subscription = life.subject().subscribe(Query::all(), Start::BEGINNING);
+    let mut subscription = life.subject().subscribe(Query::all(), Start::Beginning);
     let seen = subscription.next_events(5);
     let saved = Cursor {
         epoch: life.subject().store().epoch(),
@@ -205,7 +205,7 @@ pub fn a_mark_still_holds<H: Reopen>(life: Life<H>) {
     life.subject().put(several("room-1", 3));
     let mut subscription = life
         .subject()
-        .subscribe(in_stream("rare-1"), Start::BEGINNING);
+        .subscribe(in_stream("rare-1"), Start::Beginning);
     let (_, mark) = subscription.until_caught_up();
     drop(subscription);
     let life = life.reopen();

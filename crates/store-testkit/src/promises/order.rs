@@ -3,13 +3,13 @@
 
 use std::collections::HashSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use eventwire_store::{Append, Expect, Item, Position, Query, ReadOptions, RecordedEvent, Start};
 
 use crate::sample::{event, in_stream, labelled, labels, one, several, stream, tag, tagged};
 use crate::subject::Subject;
-use crate::threads::together;
+use crate::threads::{Count, beside, together};
 
 /// The head of an empty log is `Position::ORIGIN`.
 pub fn an_empty_log_has_its_head_at_the_origin(subject: &Subject) {
@@ -181,21 +181,19 @@ pub fn nothing_appears_below_a_place_a_read_has_shown(subject: &Subject) {
 pub fn every_subscription_is_shown_the_same_order(subject: &Subject) {
     const WRITERS: usize = 4;
     const APPENDS: usize = 40;
-    let written = AtomicUsize::new(0);
+    let written = Count::default();
     let told = together(WRITERS + 3, |index| {
         if index < WRITERS {
             for n in 0..APPENDS {
                 subject.put(one(&format!("room-{index}"), n.to_string()));
-                written.fetch_add(1, Ordering::Relaxed);
+                written.raise();
             }
             return Vec::new();
         }
         // One begins at once, one after a quarter, one in the middle of the writing.
         let reader = index - WRITERS;
-        while written.load(Ordering::Relaxed) < reader * WRITERS * APPENDS / 4 {
-            std::thread::yield_now();
-        }
-        let mut subscription = subject.subscribe(Query::all(), Start::BEGINNING);
+        written.wait_until(reader * WRITERS * APPENDS / 4);
+        let mut subscription = subject.subscribe(Query::all(), Start::Beginning);
         positions(&subscription.next_events(WRITERS * APPENDS))
     });
     let log = positions(&subject.log());
@@ -259,45 +257,16 @@ pub fn all_ways_of_reading_agree_on_the_order(subject: &Subject) {
 
 /// Lets writers write while two readers look, each look given its number.
 fn while_writers_write(subject: &Subject, look: impl Fn(usize) + Sync) {
-    const WRITERS: usize = 4;
-    const APPENDS: usize = 60;
-    let writing = AtomicUsize::new(WRITERS);
-    let looks = AtomicUsize::new(0);
-    let is_broken = AtomicBool::new(false);
-    together(WRITERS + 2, |index| {
-        if index < WRITERS {
-            let _left = OnDrop(|| {
-                writing.fetch_sub(1, Ordering::Relaxed);
-            });
-            for n in 0..APPENDS {
-                if is_broken.load(Ordering::Relaxed) {
-                    break;
-                }
-                let append = several(&format!("room-{}", (index + n) % 3), 1 + n % 2);
-                if let Err(error) = subject.append(append) {
-                    panic!("the store refused an append it must take: {error}");
-                }
+    let write = |writer| {
+        for n in 0..60 {
+            let append = several(&format!("room-{}", (writer + n) % 3), 1 + n % 2);
+            if let Err(error) = subject.append(append) {
+                panic!("the store refused an append it must take: {error}");
             }
-        } else {
-            let _broken = OnDrop(|| {
-                if std::thread::panicking() {
-                    is_broken.store(true, Ordering::Relaxed);
-                }
-            });
-            while writing.load(Ordering::Relaxed) > 0 {
-                look(looks.fetch_add(1, Ordering::Relaxed));
-            }
-            look(looks.fetch_add(1, Ordering::Relaxed));
         }
-    });
-}
-
-struct OnDrop<F: Fn()>(F);
-
-impl<F: Fn()> Drop for OnDrop<F> {
-    fn drop(&mut self) {
-        (self.0)();
-    }
+    };
+    let looks = AtomicUsize::new(0);
+    beside(4, write, 2, |_| look(looks.fetch_add(1, Ordering::Relaxed)));
 }
 
 fn positions(events: &[RecordedEvent]) -> Vec<Position> {

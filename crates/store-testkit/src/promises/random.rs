@@ -71,8 +71,8 @@ pub fn any_query_finds_what_it_matches(subject: &Subject) {
                 .filter(|event| query.matches(event.as_ref()))
                 .cloned()
                 .collect();
-            let mut found = Vec::new();
-            loop {
+            let mut found: Vec<RecordedEvent> = Vec::new();
+            while found.len() <= expected.len() {
                 let page = subject.events(query.clone(), ReadOptions::after(after).limit(size));
                 let Some(last) = page.last() else { break };
                 after = last.position;

@@ -254,7 +254,7 @@ pub fn pages_together_are_the_whole(subject: &Subject) {
     let whole = subject.log();
     for size in [1, 7, 64, 91, 1_000] {
         let mut found: Vec<RecordedEvent> = Vec::new();
-        loop {
+        while found.len() <= whole.len() {
             let after = found
                 .last()
                 .map_or(Position::ORIGIN, |event| event.position);

@@ -1,8 +1,6 @@
 //! Many clients at once, with guards, keys, repeats and futures dropped midway: what all of
 //! them saw and were told is recorded and must fit together (see [`History`](crate::History)).
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use eventwire_store::{
     Append, AppendError, Expect, Guard, Item, NewEvent, Position, Query, ReadOptions,
     RecordedEvent, Uuid,
@@ -11,7 +9,7 @@ use eventwire_store::{
 use crate::recorder::Recorder;
 use crate::sample::{event_type, in_stream, key, stream, tag, tagged};
 use crate::subject::Subject;
-use crate::threads::together;
+use crate::threads::{beside, together};
 
 const WRITERS: usize = 4;
 const ROUNDS: usize = 40;
@@ -19,18 +17,12 @@ const ROUNDS: usize = 40;
 /// Writers with every kind of append, beside readers and subscribers.
 pub fn what_a_storm_of_clients_saw_fits_together(subject: &Subject) {
     let recorder = Recorder::new();
-    let writing = AtomicUsize::new(WRITERS);
-    together(WRITERS + 3, |client| {
-        if client < WRITERS {
-            for round in 0..ROUNDS {
-                write(&recorder, subject, client, round);
-            }
-            writing.fetch_sub(1, Ordering::Release);
-        } else {
-            let is_over = || writing.load(Ordering::Acquire) == 0;
-            look(&recorder, subject, client - WRITERS, is_over);
+    let work = |client| {
+        for round in 0..ROUNDS {
+            write(&recorder, subject, client, round);
         }
-    });
+    };
+    beside(WRITERS, work, 3, |reader| look(&recorder, subject, reader));
     conclude(&recorder, subject);
 }
 
@@ -166,15 +158,14 @@ fn group_of(client: usize) -> String {
     format!("group:{}", client / 2)
 }
 
-fn look(recorder: &Recorder, subject: &Subject, reader: usize, is_over: impl Fn() -> bool) {
+/// One look at the log: a read and a subscription, each to its head.
+fn look(recorder: &Recorder, subject: &Subject, reader: usize) {
     let query = match reader {
         0 => Query::all(),
         1 => in_stream("shared-1"),
         _ => tagged(["group:1"]),
     };
-    while !is_over() {
-        recorder.read(subject, query.clone(), Position::ORIGIN);
-    }
+    recorder.read(subject, query.clone(), Position::ORIGIN);
     let head = subject.head();
     let mut subscription = recorder.subscribe(subject, query, Position::ORIGIN);
     while !matches!(subscription.next_item(), Item::CaughtUp(at) if at >= head) {}

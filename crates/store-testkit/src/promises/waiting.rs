@@ -1,14 +1,11 @@
 //! `wait_for` waits until readers are shown a position: reading one's own writes on a store
 //! whose readers may trail.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use eventwire_store::{Position, Query, ReadOptions};
 
 use crate::sample::{one, several};
 use crate::subject::Subject;
-use crate::threads::together;
+use crate::threads::{Count, together};
 
 /// Readers are shown the origin at once.
 pub fn the_origin_is_shown_at_once(subject: &Subject) {
@@ -55,20 +52,17 @@ pub fn a_position_above_the_head_is_waited_for(subject: &Subject) {
 
 /// Who waits is woken by the append of another.
 pub fn who_waits_is_woken(subject: &Subject) {
-    let turn = AtomicUsize::new(0);
-    thread::scope(|scope| {
-        scope.spawn(|| {
-            for n in 1..=40 {
-                while turn.load(Ordering::Acquire) < n {
-                    thread::yield_now();
-                }
-                subject.put(one("room-1", n.to_string()));
-            }
-        });
+    let waited = Count::default();
+    together(2, |index| {
         for n in 1..=40 {
-            let next = just_above(subject.head());
-            turn.store(n, Ordering::Release);
-            subject.wait_for(next);
+            if index == 0 {
+                waited.wait_until(n);
+                subject.put(one("room-1", n.to_string()));
+            } else {
+                let next = just_above(subject.head());
+                waited.raise();
+                subject.wait_for(next);
+            }
         }
     });
     assert_eq!(subject.log().len(), 40);
@@ -78,19 +72,17 @@ pub fn who_waits_is_woken(subject: &Subject) {
 pub fn all_who_wait_for_one_position_are_woken(subject: &Subject) {
     const WAITERS: usize = 8;
     let next = just_above(subject.head());
-    let ready = AtomicUsize::new(0);
+    let ready = Count::default();
     together(WAITERS + 1, |index| {
         if index < WAITERS {
             let mut waiting = subject.begin_waiting(next);
             assert!(subject.poll(&mut waiting).is_pending());
-            ready.fetch_add(1, Ordering::Release);
+            ready.raise();
             subject
                 .run(waiting)
                 .unwrap_or_else(|error| panic!("`wait_for` failed: {error}"));
         } else {
-            while ready.load(Ordering::Acquire) < WAITERS {
-                thread::yield_now();
-            }
+            ready.wait_until(WAITERS);
             subject.put(one("room-1", "woken"));
         }
     });
