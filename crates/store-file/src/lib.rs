@@ -15,6 +15,7 @@ mod queue;
 mod recovery;
 mod reply;
 mod request;
+mod scan;
 mod segment;
 mod storage;
 mod store;

@@ -21,7 +21,8 @@ use crate::writer::Writer;
 
 /// The store in a directory.
 ///
-/// A clone is the same store. The last one to be dropped closes it.
+/// A clone is the same store. The last one to be dropped closes it, and blocks as
+/// [`close`](Self::close) does.
 ///
 /// # Blocking
 /// Appends are handed to a thread of the store's own and never block their caller. Reads look

@@ -1,0 +1,207 @@
+use std::ops::Range;
+
+use bytes::Bytes;
+
+use crate::error::{Damage, OpenError};
+use crate::format::{
+    ALIGNMENT, BodyReader, FRAME_HEADER_BYTES, FrameHeader, could_be_torn, decode, u64_of,
+};
+use crate::index::{Index, Kept};
+use crate::segment::{FRAMES_FROM, Segment};
+use crate::window::Window;
+
+/// How a segment ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    /// In zeros, or with its last frame.
+    Clean,
+    /// In a frame that was not written to its end.
+    Torn { at: u64, bytes: u64 },
+}
+
+/// What scanning a segment came to.
+#[derive(Debug)]
+pub(crate) struct Scanned {
+    pub(crate) end: End,
+    /// Where the last whole frame ends.
+    pub(crate) at: u64,
+    /// The length of the file.
+    pub(crate) length: u64,
+    pub(crate) last_frame: Option<Range<u64>>,
+}
+
+/// Reads a segment, frame by frame, into the index.
+///
+/// Invariant: everything below `at` is whole and in the index.
+pub(crate) struct Scan<'a> {
+    segment: &'a Segment,
+    window: Window<'a>,
+    index: &'a mut Index,
+    at: u64,
+    last_frame: Option<Range<u64>>,
+}
+
+impl<'a> Scan<'a> {
+    pub(crate) fn new(segment: &'a Segment, index: &'a mut Index) -> Result<Self, OpenError> {
+        let window =
+            Window::new(&*segment.file).map_err(OpenError::io("reading", &segment.name))?;
+        Ok(Self {
+            segment,
+            window,
+            index,
+            at: FRAMES_FROM,
+            last_frame: None,
+        })
+    }
+
+    pub(crate) fn run(mut self) -> Result<Scanned, OpenError> {
+        let end = loop {
+            if let Some(end) = self.step()? {
+                break end;
+            }
+        };
+        Ok(Scanned {
+            end,
+            at: self.at,
+            length: self.window.length(),
+            last_frame: self.last_frame,
+        })
+    }
+
+    /// Takes in the next frame, or says how the segment ends.
+    fn step(&mut self) -> Result<Option<End>, OpenError> {
+        let used_to = self.used_to_if_unwritten()?;
+        if used_to == Some(self.at) {
+            return Ok(Some(End::Clean));
+        }
+        let bytes = self.get_up_to(self.at, FRAME_HEADER_BYTES)?;
+        let header = match FrameHeader::decode(&bytes, self.at, self.segment.seed) {
+            Ok(header) => header,
+            Err(what) => return self.judge(&bytes, self.at + ALIGNMENT, what).map(Some),
+        };
+        let end = self.at + u64_of(header.frame_bytes());
+        if end > self.window.length() {
+            return Err(self.damage("the file ends within a commit"));
+        }
+        let frame = self.get_up_to(self.at, header.frame_bytes())?;
+        if !header.is_whole(&frame, self.at, self.segment.seed) {
+            let what = "the checksum of a commit does not match";
+            return self.judge(&frame, end, what).map(Some);
+        }
+        self.take_in(&header, &frame)
+            .map_err(|what| self.damage(what))?;
+        self.last_frame = Some(self.at..end);
+        self.at = end;
+        Ok(None)
+    }
+
+    /// Decides what bytes are that should be a frame or its header and are not.
+    fn judge(&mut self, bytes: &[u8], search_from: u64, what: &str) -> Result<End, OpenError> {
+        if let Some(later) = self.frame_from(search_from)? {
+            let what = format!("{what}, but a later commit at byte {later} is whole");
+            return Err(self.damage(&what));
+        }
+        if !could_be_torn(bytes, self.at) {
+            let what = format!("{what}, and it was written to its end");
+            return Err(self.damage(&what));
+        }
+        let used_to = self
+            .window
+            .used_to(self.at)
+            .map_err(|error| self.io(error))?;
+        Ok(End::Torn {
+            at: self.at,
+            bytes: used_to - self.at,
+        })
+    }
+
+    /// Where what was written ends, if no frame begins here.
+    ///
+    /// Looks at the whole rest only where it begins with zeros, which a frame never does.
+    fn used_to_if_unwritten(&mut self) -> Result<Option<u64>, OpenError> {
+        let begin = self.get_up_to(self.at, FRAME_HEADER_BYTES)?;
+        if begin.iter().any(|&byte| byte != 0) {
+            return Ok(None);
+        }
+        self.window
+            .used_to(self.at)
+            .map(Some)
+            .map_err(|error| self.io(error))
+    }
+
+    /// The first whole frame header at or after a place.
+    fn frame_from(&mut self, from: u64) -> Result<Option<u64>, OpenError> {
+        let mut at = from.next_multiple_of(ALIGNMENT);
+        while at < self.window.length() {
+            let bytes = self.get_up_to(at, FRAME_HEADER_BYTES)?;
+            if FrameHeader::decode(&bytes, at, self.segment.seed).is_ok() {
+                return Ok(Some(at));
+            }
+            at += ALIGNMENT;
+        }
+        Ok(None)
+    }
+
+    fn take_in(&mut self, header: &FrameHeader, frame: &Bytes) -> Result<(), &'static str> {
+        if header.first != self.index.last() + 1 {
+            return Err("a commit does not follow the one before it");
+        }
+        let body = frame.slice(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + header.body_bytes());
+        let mut reader = BodyReader::new(body);
+        for _ in 0..header.appends {
+            self.take_in_append(&mut reader)?;
+        }
+        let events = self.index.last() + 1 - header.first;
+        if !reader.is_at_end() || events != u64::from(header.events) || events == 0 {
+            return Err("a commit does not hold what its header says");
+        }
+        Ok(())
+    }
+
+    fn take_in_append(&mut self, reader: &mut BodyReader) -> Result<(), &'static str> {
+        let head = reader.head()?;
+        if head.events == 0 {
+            return Err("an append has no events");
+        }
+        let first = self.index.last() + 1;
+        for position in first..first + u64::from(head.events) {
+            let (event, length) = decode(&reader.rest(), position, self.segment.seed)?;
+            if let Some(place) = &event.stream
+                && place.version != self.index.next_version(&place.name)
+            {
+                return Err("an event does not follow the one before it in its stream");
+            }
+            let offset = self.at + u64_of(FRAME_HEADER_BYTES + reader.at());
+            let bytes = u32::try_from(length).map_err(|_| "an event is too long")?;
+            self.index.push(event.as_ref(), offset, bytes);
+            reader.skip(length);
+        }
+        let Some((key, fingerprint)) = head.identity else {
+            return Ok(());
+        };
+        let kept = Kept {
+            fingerprint,
+            first,
+            events: head.events,
+        };
+        if self.index.keys.insert(key, kept) {
+            return Err("an idempotency key stands for two appends");
+        }
+        Ok(())
+    }
+
+    /// Bytes from a place on; fewer only where the file ends.
+    fn get_up_to(&mut self, at: u64, length: usize) -> Result<Bytes, OpenError> {
+        self.window
+            .get_up_to(at, length)
+            .map_err(|error| self.io(error))
+    }
+
+    fn damage(&self, what: &str) -> OpenError {
+        OpenError::Damaged(Damage::new(&self.segment.name, self.at, what))
+    }
+
+    fn io(&self, error: std::io::Error) -> OpenError {
+        OpenError::io("reading", &self.segment.name)(error)
+    }
+}
