@@ -1,4 +1,5 @@
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
@@ -8,7 +9,7 @@ use crate::block::{Block, Held, Place, clear};
 use crate::limits::{Limits, TooLarge};
 use crate::line::{Line, split};
 use crate::scan::{Found, Scan, Span, blank, line, line_end, scan};
-use crate::text;
+use crate::source::push_decoded;
 
 /// The interpretation of an event stream, for parsers that lend and parsers that own.
 ///
@@ -100,6 +101,16 @@ impl Engine {
 
     pub(crate) fn held(&self) -> &Held {
         &self.held
+    }
+
+    /// The held name, which the next block does without.
+    pub(crate) fn take_name(&mut self) -> Vec<u8> {
+        mem::take(&mut self.held.name)
+    }
+
+    /// The held data, which the next block does without.
+    pub(crate) fn take_data(&mut self) -> Vec<u8> {
+        mem::take(&mut self.held.data)
     }
 
     pub(crate) fn first_line(&self) -> usize {
@@ -328,7 +339,7 @@ impl Engine {
             return;
         }
         self.last_event_id.clear();
-        text::push_decoded(&mut self.last_event_id, id);
+        push_decoded(&mut self.last_event_id, id);
     }
 
     fn data_len(&self) -> usize {

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod block;
+mod bytes_parser;
 mod decimal;
 mod engine;
 mod event;
@@ -18,10 +19,13 @@ mod item;
 mod limits;
 mod line;
 mod lines;
+mod message;
 mod parser;
 mod scan;
+mod source;
 mod text;
 
+pub use bytes_parser::BytesParser;
 pub use event::Event;
 pub use event_head::EventHead;
 pub use event_id::EventId;
@@ -31,4 +35,6 @@ pub use field::{Field, FieldError};
 pub use frame::Frame;
 pub use item::{Item, MessageRef};
 pub use limits::{Limits, TooLarge};
+pub use message::{Message, OwnedItem};
 pub use parser::{Items, Parser};
+pub use text::Text;

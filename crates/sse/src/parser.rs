@@ -4,14 +4,14 @@ use crate::engine::{Engine, Step};
 use crate::item::{Item, MessageRef};
 use crate::limits::Limits;
 use crate::scan::{Found, Scan, Span};
-use crate::text::Source;
+use crate::source::Source;
 
 /// Reads an event stream, chunk by chunk, however it is cut.
 ///
 /// It follows the interpretation of the WHATWG HTML standard to the letter and allocates
 /// only for what crosses the border of a chunk or has to be joined. What it finds is lent, by
 /// [`feed`](Self::feed), or handed to a closure, by [`feed_each`](Self::feed_each), which is
-/// faster; `BytesParser` gives items that can be kept.
+/// faster; [`BytesParser`](crate::BytesParser) gives items that can be kept.
 ///
 /// ```
 /// use eventwire_sse::{Item, Parser};
@@ -76,7 +76,7 @@ impl Parser {
     ///
     /// The chunk has been read when [`Items::next`] has answered `None`.
     #[inline]
-    pub fn feed<'a>(&'a mut self, chunk: &'a [u8]) -> Items<'a> {
+    pub fn feed<'p, 'c>(&'p mut self, chunk: &'c [u8]) -> Items<'p, 'c> {
         let pos = self.engine.begin(chunk);
         Items {
             parser: self,
@@ -184,13 +184,13 @@ impl Default for Parser {
 /// it to go on.
 #[derive(Debug)]
 #[must_use = "the chunk is read as items are taken"]
-pub struct Items<'a> {
-    parser: &'a mut Parser,
+pub struct Items<'p, 'c> {
+    parser: &'p mut Parser,
     pos: usize,
-    source: Source<'a>,
+    source: Source<'c>,
 }
 
-impl<'a> Items<'a> {
+impl<'c> Items<'_, 'c> {
     /// The next item, or `None` when the chunk is used up and more bytes are needed.
     #[allow(
         clippy::should_implement_trait,
@@ -221,12 +221,12 @@ impl<'a> Items<'a> {
 
     /// The bytes of the chunk that have not been read.
     #[must_use]
-    pub fn rest(&self) -> &'a [u8] {
+    pub fn rest(&self) -> &'c [u8] {
         &self.source.chunk[self.pos..]
     }
 }
 
-impl Drop for Items<'_> {
+impl Drop for Items<'_, '_> {
     #[inline]
     fn drop(&mut self) {
         self.parser.engine.end(self.source.chunk);

@@ -1,108 +1,104 @@
 use alloc::string::String;
-use core::str::{self, Utf8Error};
+use core::{fmt, str};
 
-use crate::block::Place;
-use crate::scan::Span;
+use bytes::Bytes;
 
-/// A chunk and the part of it that is known to be UTF-8: found out once, when first asked for.
-///
-/// An event stream is cut anywhere, so a chunk may begin and end within a character. Its text
-/// starts at the first line that starts in it, and ends before the first byte that is wrong
-/// or that lacks what would follow it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Source<'a> {
-    pub(crate) chunk: &'a [u8],
-    pub(crate) first_line: usize,
-    known: Option<&'a str>,
-}
+/// Text that shares its bytes: a clone, and a part of a chunk, cost no copy.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Text(
+    /// Always UTF-8.
+    Bytes,
+);
 
-impl<'a> Source<'a> {
-    pub(crate) fn new(chunk: &'a [u8], first_line: usize) -> Self {
-        Self {
-            chunk,
-            first_line,
-            known: None,
-        }
+impl Text {
+    pub(crate) const fn from_static(text: &'static str) -> Self {
+        Self(Bytes::from_static(text.as_bytes()))
     }
 
-    /// The value at `place` as text. `held` is the buffer it would be held in, and `spare` is
-    /// where it goes when it has to be repaired.
-    pub(crate) fn text<'b>(
-        &mut self,
-        place: Place,
-        held: &'b [u8],
-        spare: &'b mut String,
-    ) -> &'b str
-    where
-        'a: 'b,
-    {
-        match place {
-            Place::Absent => "",
-            Place::Chunk(span) => self.slice(span, spare),
-            Place::Held => decode(held, spare),
-        }
+    /// The bytes, where the caller knows that they are UTF-8.
+    pub(crate) fn from_utf8(bytes: Bytes) -> Self {
+        debug_assert!(str::from_utf8(&bytes).is_ok(), "checked by the caller");
+        Self(bytes)
     }
 
-    /// The value at `span` as text.
-    #[inline(always)]
-    pub(crate) fn slice<'b>(&mut self, span: Span, spare: &'b mut String) -> &'b str
-    where
-        'a: 'b,
-    {
-        let text = match self.known {
-            Some(text) => text,
-            None => self.validate(),
-        };
-        let first = self.first_line;
-        match text.get(span.start.wrapping_sub(first)..span.end.wrapping_sub(first)) {
-            Some(text) => text,
-            None => decode(span.of(self.chunk), spare),
-        }
+    /// The text as a string slice.
+    ///
+    /// The bytes are checked again, at tens of gigabytes a second: a byte buffer cannot
+    /// promise what it holds. Where that counts, use [`as_bytes`](Self::as_bytes).
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("a text is UTF-8")
     }
 
-    #[inline(never)]
-    fn validate(&mut self) -> &'a str {
-        let bytes = &self.chunk[self.first_line..];
-        let text = from_utf8(bytes).unwrap_or_else(|error| {
-            from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to there")
-        });
-        self.known = Some(text);
-        text
+    /// The text as UTF-8.
+    #[must_use]
+    pub fn as_bytes(&self) -> &Bytes {
+        &self.0
+    }
+
+    /// The text as UTF-8, shared and not copied.
+    #[must_use]
+    pub fn into_bytes(self) -> Bytes {
+        self.0
+    }
+
+    /// The length in bytes.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether there is no character.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 }
 
-/// The bytes as text; `spare` is where the text goes when it has to be repaired.
-#[inline(never)]
-pub(crate) fn decode<'a>(bytes: &'a [u8], spare: &'a mut String) -> &'a str {
-    match from_utf8(bytes) {
-        Ok(text) => text,
-        Err(_) => {
-            spare.clear();
-            push_decoded(spare, bytes);
-            spare
-        }
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        Self(Bytes::from(text))
     }
 }
 
-/// Appends the bytes as text, each maximal invalid part replaced by U+FFFD as the Encoding
-/// standard's decoder does.
-pub(crate) fn push_decoded(text: &mut String, bytes: &[u8]) {
-    for part in bytes.utf8_chunks() {
-        text.push_str(part.valid());
-        if !part.invalid().is_empty() {
-            text.push(char::REPLACEMENT_CHARACTER);
-        }
+impl From<Text> for Bytes {
+    fn from(text: Text) -> Self {
+        text.0
     }
 }
 
-/// Checks long texts with the widest instructions there are; for short ones the call is dearer
-/// than the check.
-fn from_utf8(bytes: &[u8]) -> Result<&str, Utf8Error> {
-    #[cfg(feature = "std")]
-    if bytes.len() >= 128
-        && let Ok(text) = simdutf8::basic::from_utf8(bytes)
-    {
-        return Ok(text);
+impl AsRef<str> for Text {
+    fn as_ref(&self) -> &str {
+        self.as_str()
     }
-    str::from_utf8(bytes)
+}
+
+impl AsRef<[u8]> for Text {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl PartialEq<str> for Text {
+    fn eq(&self, other: &str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl PartialEq<&str> for Text {
+    fn eq(&self, other: &&str) -> bool {
+        self.0 == other.as_bytes()
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
 }
