@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const ANSWER: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
@@ -49,9 +49,12 @@ impl Refusing {
 
     /// Waits until a request has come whose head contains all `parts`.
     pub(crate) fn wait_for(&mut self, parts: [&str; 2], patience: Duration) {
+        let begun = Instant::now();
         let is_it = |head: &String| parts.iter().all(|part| head.contains(part));
         while !self.heads.iter().any(is_it) {
-            match self.asked.recv_timeout(patience) {
+            // Other requests keep coming, and are no reason to wait any longer.
+            let left = patience.saturating_sub(begun.elapsed());
+            match self.asked.recv_timeout(left) {
                 Ok(head) => self.heads.push(head),
                 Err(_) => panic!("no request with {parts:?}, but {:#?}", self.heads),
             }
