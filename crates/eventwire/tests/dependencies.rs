@@ -8,7 +8,10 @@ use serde_json::Value;
 
 /// Package, and what it may depend on. `docs/architecture.md` has the reasons.
 const ALLOWED: [(&str, &[&str]); 11] = [
-    ("eventwire-sse", &["bytes", "memchr", "serde", "serde_json"]),
+    (
+        "eventwire-sse",
+        &["bytes", "memchr", "serde", "serde_json", "simdutf8"],
+    ),
     (
         "eventwire-sse-body",
         &[
