@@ -1,8 +1,15 @@
 use eventwire_sse::{Event, EventId, EventName, Frame};
 use eventwire_store::Cursor;
 
-/// The place that was asked for is not in this log: what follows begins at `resumed_at`.
-pub(crate) fn gap(requested: Cursor, resumed_at: Cursor, reason: &str) -> Frame {
+use crate::locate::Gap;
+
+/// What follows does not begin at the place that was asked for.
+pub(crate) fn gap(gap: Gap) -> Frame {
+    let Gap {
+        requested,
+        resumed_at,
+        reason,
+    } = gap;
     let data =
         format!(r#"{{"requested":"{requested}","resumed_at":"{resumed_at}","reason":"{reason}"}}"#);
     Event::new(data)

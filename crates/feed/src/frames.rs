@@ -10,7 +10,6 @@ use eventwire_sse::Frame;
 use eventwire_sse_hub::{Lagged, Subscription};
 use eventwire_store::{
     Cursor, EventStore, EventStream, Item, Position, Query, ReadError, ReadOptions, RecordedEvent,
-    StoreFuture,
 };
 use futures_core::Stream;
 use thiserror::Error;
@@ -19,6 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use crate::control;
 use crate::feed::Shared;
 use crate::follow::{Follow, From};
+use crate::locate::{Gap, GapReason, Located, locate};
 use crate::present;
 use crate::ring::Live;
 use crate::topic;
@@ -58,7 +58,7 @@ pub struct FrameStream {
 }
 
 enum Stage {
-    Locate(StoreFuture<Result<Position, ReadError>>),
+    Locate(Pin<Box<dyn Future<Output = Result<Located, ReadError>> + Send>>),
     History(EventStream),
     Live(Subscription<Position, Arc<Live>>),
     Ended,
@@ -66,35 +66,34 @@ enum Stage {
 
 impl FrameStream {
     pub(crate) fn new(feed: Arc<Shared>, follow: Follow) -> Self {
-        let mut stream = Self {
+        let store = Arc::clone(&feed.store);
+        let from = follow.from;
+        let told = match from {
+            From::Cursor(cursor) => cursor.position,
+            From::Beginning | From::End => Position::ORIGIN,
+        };
+        Self {
             query: follow.query,
             cursor: Position::ORIGIN,
-            told: Position::ORIGIN,
+            told,
             retry: follow.retry,
             is_signalling: follow.is_signalling,
             ready: VecDeque::new(),
             timer: Box::pin(sleep_until(Instant::now() + feed.options.progress)),
             is_idle: true,
-            stage: Stage::Ended,
+            stage: Stage::Locate(Box::pin(async move { locate(&*store, from).await })),
             feed,
-        };
-        stream.stage = match follow.from {
-            From::End => Stage::Locate(stream.feed.store.head()),
-            From::Beginning => stream.history(ReadOptions::all()),
-            From::Cursor(cursor) if cursor.epoch == stream.feed.store.epoch() => {
-                stream.cursor = cursor.position;
-                stream.told = cursor.position;
-                stream.history(ReadOptions::after(cursor.position))
-            }
-            From::Cursor(cursor) => {
-                let resumed_at = stream.cursor_at(Position::ORIGIN);
-                stream
-                    .ready
-                    .push_back(control::gap(cursor, resumed_at, "epoch"));
-                stream.history(ReadOptions::all())
-            }
-        };
-        stream
+        }
+    }
+
+    /// Begins to read the log.
+    fn begin(&mut self, located: Located) {
+        if let Some(gap) = located.gap {
+            self.send_gap(gap);
+        }
+        self.cursor = located.after.unwrap_or_default();
+        let options = located.after.map_or(ReadOptions::all(), ReadOptions::after);
+        self.stage = self.history(options);
     }
 
     fn history(&self, options: ReadOptions) -> Stage {
@@ -134,6 +133,11 @@ impl FrameStream {
         self.ready.push_back(frame);
     }
 
+    fn send_gap(&mut self, gap: Gap) {
+        self.told = gap.resumed_at.position;
+        self.send(control::gap(gap));
+    }
+
     /// Sends an event of the log; `shared` is its encoding where there is one.
     fn send_event(&mut self, event: &RecordedEvent, shared: Option<&Frame>) {
         let frame = match (self.retry.take(), shared) {
@@ -148,11 +152,9 @@ impl FrameStream {
     /// One step of the stage. Ready where something changed.
     fn poll_stage(&mut self, context: &mut Context<'_>) -> Poll<Result<(), ReadError>> {
         match &mut self.stage {
-            Stage::Locate(head) => {
-                // Not told yet: a client that is cut off before the first event has no id to
-                // come back with, so an idle stream tells it of this place.
-                self.cursor = ready!(Pin::new(head).poll(context))?;
-                self.stage = self.live();
+            Stage::Locate(located) => {
+                let located = ready!(located.as_mut().poll(context))?;
+                self.begin(located);
             }
             Stage::History(events) => {
                 let item = ready!(Pin::new(events).poll_next(context)).transpose()?;
@@ -176,11 +178,12 @@ impl FrameStream {
                 after,
                 resumed_after,
             }) => {
-                let (requested, resumed_at) =
-                    (self.cursor_at(after), self.cursor_at(resumed_after));
                 self.cursor = resumed_after;
-                self.told = resumed_after;
-                self.send(control::gap(requested, resumed_at, "retention"));
+                self.send_gap(Gap {
+                    requested: self.cursor_at(after),
+                    resumed_at: self.cursor_at(resumed_after),
+                    reason: GapReason::Retention,
+                });
             }
             Some(Item::CaughtUp(position)) => {
                 self.cursor = position;

@@ -164,6 +164,41 @@ async fn a_cursor_of_another_epoch_is_told_of_the_gap_and_begins_at_the_beginnin
     assert_eq!(data(&mut frames, 1).await, numbers(0..1));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_cursor_beyond_the_end_of_the_log_is_a_gap_too() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    append(&store, "s", "t", "0").await;
+    let ahead = Cursor {
+        epoch: store.epoch(),
+        position: Position::from_parts(0, 7),
+    };
+    let mut frames = feed.follow(Follow::new(Query::all()).from(From::Cursor(ahead)));
+    let gap = next(&mut frames).await;
+    assert_eq!(field(&gap, "event"), Some("eventwire.gap"));
+    assert!(gap.contains(r#""reason":"ahead""#), "{gap}");
+    assert_eq!(data(&mut frames, 1).await, numbers(0..1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cursor_that_this_instance_reaches_in_a_moment_is_waited_for() {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    let first = Cursor {
+        epoch: store.epoch(),
+        position: Position::from_parts(0, 1),
+    };
+    let mut frames = feed.follow(Follow::new(Query::all()).from(From::Cursor(first)));
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    append(&store, "s", "t", "0").await;
+    append(&store, "s", "t", "1").await;
+    assert_eq!(data(&mut frames, 1).await, numbers(1..2));
+}
+
 #[tokio::test]
 async fn a_cursor_older_than_what_is_held_is_told_of_the_gap() {
     let store = MemoryStore::new();

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use eventwire_feed::From;
+use eventwire_feed::{Gap, GapReason, Located, locate};
 use eventwire_store::{
     Cursor, EventStore, Item, Position, ReadError, ReadOptions, RecordedEvent, Start,
 };
@@ -28,22 +28,22 @@ struct Page {
     caught_up: bool,
     /// Why the page does not begin at the cursor that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    gap: Option<Gap>,
+    gap: Option<GapJson>,
 }
 
 #[derive(Debug, Serialize)]
-struct Gap {
+struct GapJson {
     requested: String,
     resumed_at: String,
-    reason: &'static str,
+    reason: String,
 }
 
-impl Gap {
-    fn new(requested: Cursor, resumed_at: Cursor, reason: &'static str) -> Self {
+impl GapJson {
+    fn of(gap: Gap) -> Self {
         Self {
-            requested: requested.to_string(),
-            resumed_at: resumed_at.to_string(),
-            reason,
+            requested: gap.requested.to_string(),
+            resumed_at: gap.resumed_at.to_string(),
+            reason: gap.reason.to_string(),
         }
     }
 }
@@ -63,12 +63,22 @@ pub(crate) async fn read(
     request: EventsRequest,
 ) -> Result<Response<GatewayBody>, Problem> {
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
-    let (start, gap) = start(store, &request).await?;
-    let options = match (request.is_backward, start) {
-        (false, None) => ReadOptions::all(),
-        (false, Some(start)) => ReadOptions::after(start),
-        (true, None) => ReadOptions::backward(),
-        (true, Some(start)) => ReadOptions::before(start),
+    let located = match request.from {
+        None => None,
+        Some(from) => Some(locate(store, from).await?),
+    };
+    let options = match (request.is_backward, located) {
+        (
+            false,
+            Some(Located {
+                after: Some(after), ..
+            }),
+        ) => ReadOptions::after(after),
+        (false, _) => ReadOptions::all(),
+        (true, Some(Located { after, gap: None })) => {
+            ReadOptions::before(after.unwrap_or_default())
+        }
+        (true, _) => ReadOptions::backward(),
     };
     let mut found = scan(store, &request, options.limit(limit)).await?;
     if let Some(wait) = request.wait
@@ -81,9 +91,12 @@ pub(crate) async fn read(
     }
     let epoch = store.epoch();
     let cursor = |position| Cursor { epoch, position };
-    let dropped = found
-        .dropped
-        .map(|(after, to)| Gap::new(cursor(after), cursor(to), "retention"));
+    let dropped = found.dropped.map(|(after, resumed_after)| Gap {
+        requested: cursor(after),
+        resumed_at: cursor(resumed_after),
+        reason: GapReason::Retention,
+    });
+    let gap = located.and_then(|located| located.gap).or(dropped);
     let page = Page {
         events: found
             .events
@@ -92,31 +105,9 @@ pub(crate) async fn read(
             .collect(),
         next: cursor(found.next).to_string(),
         caught_up: found.is_end,
-        gap: gap.or(dropped),
+        gap: gap.map(GapJson::of),
     };
     Ok(json_response(StatusCode::OK, &page))
-}
-
-/// Where the page begins; none where the request does not say.
-async fn start(
-    store: &dyn EventStore,
-    request: &EventsRequest,
-) -> Result<(Option<Position>, Option<Gap>), Problem> {
-    Ok(match request.from {
-        Some(From::Beginning) if request.is_backward => (Some(Position::ORIGIN), None),
-        None | Some(From::Beginning) => (None, None),
-        Some(From::End) => (Some(store.head().await?), None),
-        Some(From::Cursor(cursor)) if cursor.epoch == store.epoch() => {
-            (Some(cursor.position), None)
-        }
-        Some(From::Cursor(cursor)) => {
-            let resumed_at = Cursor {
-                epoch: store.epoch(),
-                position: Position::ORIGIN,
-            };
-            (None, Some(Gap::new(cursor, resumed_at, "epoch")))
-        }
-    })
 }
 
 async fn scan(
