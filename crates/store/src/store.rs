@@ -14,36 +14,63 @@ use crate::read::{EventStream, ReadOptions, Start};
 ///
 /// # What every store promises
 ///
-/// **Durable means durable.** An append answered `Ok` survives the process and, where
-/// [`Capabilities::survives`] says so, the power.
+/// Each promise names, in parentheses, tests of `eventwire-store-testkit` that fail where it is
+/// broken.
+///
+/// **Durable means durable.** An append answered `Ok` survives what
+/// [`Capabilities::survives`] says: the process, and the power. Never is a weaker answer
+/// given in silence.
+/// (`durability::every_acknowledged_event_is_there_again`)
 ///
 /// **One order.** Positions are totally ordered. Once any reader has been shown position P,
-/// no event below P ever appears to anyone.
+/// no event below P ever appears to anyone. An append that begins after another was answered
+/// lies above it. Each event of a stream has the version after the one before it.
+/// (`order::nothing_appears_below_a_place_a_read_has_shown`,
+/// `order::every_subscription_is_shown_the_same_order`, `order::what_begins_later_lies_above`,
+/// `versions::writers_at_once_leave_no_version_out`)
 ///
 /// **All or nothing.** The events of one append lie next to each other, are seen together
 /// or not at all, and are written only where all guards hold in that same instant. A conflict
 /// is answered only once readers can be shown what it was with: reading again and deciding
 /// again makes headway.
+/// (`atomicity::a_read_never_ends_within_an_append`, `guards::every_guard_must_hold`,
+/// `boundaries::two_decisions_that_read_what_the_other_writes_cannot_both_stand`,
+/// `guards::what_a_conflict_was_with_can_be_read`)
 ///
 /// **Once.** Appends with the same key and the same fingerprint have one effect and one
 /// answer, the later ones marked `duplicate`. The same key with another fingerprint is
 /// [`InvalidAppend::KeyReused`](crate::InvalidAppend::KeyReused).
+/// (`idempotency::writers_at_once_are_given_one_answer`,
+/// `idempotency::the_same_key_with_other_events_is_refused`)
 ///
 /// **Unknown is its own answer.** Where an append may have happened and may not,
 /// [`AppendError::Indeterminate`] says so. Every other error means that nothing was written.
+/// Dropping the future of an append never cancels it: from the call on it may happen.
+/// (`cancelling::an_append_dropped_midway_happens_as_a_whole_or_not_at_all`,
+/// `cancelling::repeating_a_dropped_append_with_its_key_has_one_effect`)
 ///
 /// **Gap-free resume.** A subscription from P yields every matching event above P once, in
 /// order. It is *defined* as reading `(cursor, head]` again whenever the head moves: there
 /// is no second, live path that could differ.
+/// (`subscribing::resuming_after_any_event_goes_on_with_the_next`,
+/// `subscribing::the_hand_over_to_live_is_seamless_under_load`,
+/// `subscribing::a_slow_subscriber_is_shown_everything`)
+///
+/// **What goes in comes out.** Payloads and metadata byte for byte, names as text that is
+/// compared byte by byte, tags in their order. What is past a limit is refused whole.
+/// (`reading::an_event_comes_back_as_it_was_given`,
+/// `hostile::payload_and_metadata_come_back_byte_for_byte`,
+/// `limits::one_event_past_a_limit_refuses_the_whole_append`)
 ///
 /// # For implementers
 ///
 /// Check in this order: empty, size, key, guards; an empty append reported as a conflict
-/// would be retried for ever. [`backend`](crate::backend) has the parts that turn one
-/// bounded scan and one wake-up into `read`, `subscribe` and `wait_for`, and
-/// `eventwire-store-testkit` proves the result. What not every store has is a trait of its
-/// own: [`Retention`](crate::Retention), [`CheckpointStore`](crate::CheckpointStore),
-/// [`SnapshotStore`](crate::SnapshotStore).
+/// would be retried for ever
+/// (`limits::an_append_without_events_is_empty_before_all_else`).
+/// [`backend`](crate::backend) has the parts that turn one bounded scan and one wake-up into
+/// `read`, `subscribe` and `wait_for`, and `eventwire-store-testkit` proves the result. What
+/// not every store has is a trait of its own: [`Retention`](crate::Retention),
+/// [`CheckpointStore`](crate::CheckpointStore), [`SnapshotStore`](crate::SnapshotStore).
 pub trait EventStore: Send + Sync {
     /// Writes events, all or none.
     ///
