@@ -31,6 +31,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         &[
             "bytes",
             "fastrand",
+            "foldhash",
             "futures-core",
             "serde",
             "serde_json",

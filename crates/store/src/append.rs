@@ -1,8 +1,7 @@
-use bytes::Bytes;
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::event::NewEvent;
-use crate::name::{Consumer, IdempotencyKey, StreamName};
+use crate::name::{Consumer, IdempotencyKey, StreamName, Tag};
 use crate::position::{Position, Version};
 use crate::query::Query;
 
@@ -315,19 +314,16 @@ impl Appended {
 
 /// Bytes an event adds to a batch: what the limits are counted in.
 pub(crate) fn weight(event: &NewEvent) -> usize {
-    let tags: usize = event.tags.iter().map(|tag| tag.as_str().len()).sum();
-    let stream = event
-        .stream
-        .as_ref()
-        .map_or(0, |stream| stream.as_str().len());
+    let tags = event.tags.iter().map(Tag::bytes);
+    let stream = event.stream.as_ref().map_or(0, StreamName::bytes);
     [
-        event.event_type.as_str().len(),
+        event.event_type.bytes(),
         stream,
-        tags,
-        Bytes::len(&event.metadata),
-        Bytes::len(&event.data),
+        event.metadata.len(),
+        event.data.len(),
     ]
     .into_iter()
+    .chain(tags)
     .fold(0, usize::saturating_add)
 }
 

@@ -156,9 +156,8 @@ impl RecordedEvent {
     /// The bytes of its names, metadata and payload: what [`Keep`](crate::Keep) counts.
     #[must_use]
     pub fn weight(&self) -> u64 {
-        let names = self.stream_name().map_or(0, |name| name.as_str().len())
-            + self.event_type.as_str().len();
-        let tags: usize = self.tags.iter().map(|tag| tag.as_str().len()).sum();
+        let names = self.stream_name().map_or(0, StreamName::bytes) + self.event_type.bytes();
+        let tags: usize = self.tags.iter().map(Tag::bytes).sum();
         let bytes = names + tags + self.metadata.len() + self.data.len();
         u64::try_from(bytes).unwrap_or(u64::MAX)
     }

@@ -152,6 +152,19 @@ name! {
     SnapshotName, "snapshot name"
 }
 
+macro_rules! counted {
+    ($($name:ident),*) => {$(
+        impl $name {
+            /// How many bytes the text has: what limits and retention count.
+            pub(crate) fn bytes(&self) -> usize {
+                self.0.len()
+            }
+        }
+    )*};
+}
+
+counted!(StreamName, EventType, Tag);
+
 impl StreamName {
     /// The part before the first `-`; the whole name where it has none or begins with one.
     #[must_use]

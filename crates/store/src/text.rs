@@ -19,6 +19,10 @@ impl Text {
         std::str::from_utf8(&self.0).expect("a Text holds UTF-8: every constructor checks it")
     }
 
+    pub(crate) fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(crate) fn slice(&self, range: std::ops::RangeTo<usize>) -> Self {
         debug_assert!(self.as_str().is_char_boundary(range.end));
         Self(self.0.slice(range))

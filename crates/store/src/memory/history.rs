@@ -1,5 +1,6 @@
-use std::collections::HashMap;
 use std::time::SystemTime;
+
+use foldhash::HashMap;
 
 use crate::append::{Append, Appended, Fingerprint, Guard};
 use crate::backend::{Batch, assign_uuid};

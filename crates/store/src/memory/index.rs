@@ -1,5 +1,7 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::hash::Hash;
+
+use foldhash::HashMap;
 
 use crate::event::RecordedEvent;
 use crate::memory::held::{Held, place_of, position_at};
@@ -22,6 +24,7 @@ pub(super) struct Index {
 /// What is known of a stream.
 #[derive(Debug)]
 pub(super) struct Stream {
+    category: Category,
     pub(super) places: VecDeque<u64>,
     /// Of the last event ever appended to it.
     pub(super) version: Version,
@@ -50,17 +53,11 @@ impl Index {
     pub(super) fn insert(&mut self, event: &RecordedEvent) {
         let place = place_of(event.position);
         if let Some(at) = &event.stream {
-            list_of(&mut self.categories, &at.name.category()).push_back(place);
-            match self.streams.get_mut(&at.name) {
-                Some(stream) => {
-                    stream.places.push_back(place);
-                    stream.version = at.version;
-                }
-                None => {
-                    self.streams
-                        .insert(at.name.clone(), Stream::new(place, at.version));
-                }
-            }
+            let stream = self.streams.entry(at.name.clone());
+            let stream = stream.or_insert_with(|| Stream::new(at.name.category()));
+            stream.places.push_back(place);
+            stream.version = at.version;
+            list_of(&mut self.categories, &stream.category).push_back(place);
         }
         list_of(&mut self.types, &event.event_type).push_back(place);
         for tag in event.tags.iter() {
@@ -78,7 +75,7 @@ impl Index {
                 .expect("an event's stream is known");
             remove(&mut stream.places, place);
             stream.dropped_to = stream.dropped_to.max(event.position);
-            remove_from(&mut self.categories, &name.category(), place);
+            remove_from(&mut self.categories, &stream.category, place);
         }
         remove_from(&mut self.types, &event.event_type, place);
         for tag in event.tags.iter() {
@@ -162,10 +159,11 @@ impl Index {
 }
 
 impl Stream {
-    fn new(place: u64, version: Version) -> Self {
+    fn new(category: Category) -> Self {
         Self {
-            places: VecDeque::from([place]),
-            version,
+            category,
+            places: VecDeque::new(),
+            version: Version::FIRST,
             dropped_to: Position::ORIGIN,
             is_deleted: false,
         }
