@@ -2,18 +2,18 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use eventwire_store::backend::{Log, assign_uuid};
-use eventwire_store::{AppendError, Appended, EventRef, InvalidAppend};
+use eventwire_store::{Actual, AppendError, Appended, Conflict, EventRef, InvalidAppend, Position};
 
 use crate::error::IoFailure;
 use crate::format::{FrameBuffer, Label, Placing, frame_bytes, record_bytes, u64_of};
 use crate::index::Kept;
-use crate::log::SharedLog;
+use crate::log::{SharedLog, State};
 use crate::number;
 use crate::request::Request;
 use crate::segment::{Room, Tail};
 use crate::storage::Storage;
 
-/// The answer to an append.
+/// The answer to an append. To a note alone, it has no positions.
 pub(crate) type Answer = Result<Appended, AppendError>;
 
 /// When a full disk is worth another try.
@@ -74,8 +74,11 @@ impl Committer {
         }
         match self.write(shown + 1) {
             Ok(()) => {
-                let last = number::position(self.log.read().index.last());
-                self.log.watermark().advance(last);
+                let mut state = self.log.write();
+                let last = state.index.last();
+                state.checkpoints.commit(last);
+                drop(state);
+                self.log.watermark().advance(number::position(last));
                 answers
             }
             Err(failure) => {
@@ -93,7 +96,9 @@ impl Committer {
     fn make_room(&mut self, requests: &[Request]) -> Result<Room, IoFailure> {
         let body = requests.iter().map(|request| request.bytes).sum();
         let needed = u64_of(frame_bytes(body));
-        let room = if self.tail.is_full_for(needed) {
+        // A segment is named by its first event, so it is not left before it has one.
+        let has_events = self.tail.segment.first <= self.log.shown();
+        let room = if has_events && self.tail.is_full_for(needed) {
             self.roll(needed)
         } else {
             self.tail.make_room(needed)
@@ -114,33 +119,33 @@ impl Committer {
         Ok(Room::Ready)
     }
 
-    /// Judges a request, and puts what it writes into the frame and the index.
+    /// Judges a request, and puts what it writes into the frame and the state.
     fn take_in(&mut self, request: &Request, room: Room, recorded_at: SystemTime) -> Answer {
-        let mut state = self.log.write();
-        let index = &mut state.index;
-        if let Some((key, fingerprint)) = &request.identity
-            && let Some(kept) = index.keys.get(key)
-        {
-            if kept.fingerprint != *fingerprint {
-                return Err(InvalidAppend::KeyReused(key.clone()).into());
-            }
-            return Ok(Appended {
-                duplicate: true,
-                ..index.appended(kept.first, kept.events)
-            });
+        if let Some(answer) = judge(&self.log.read(), request)? {
+            return Ok(answer);
         }
-        index.check(&request.append)?;
         if room == Room::Full {
             return Err(AppendError::Busy {
                 reason: "the disk is full",
                 retry_after: Some(FULL_RETRY),
             });
         }
+        let appended = self.take_in_events(request, recorded_at);
+        if let Some(note) = &request.note {
+            self.log.write().checkpoints.begin(note);
+            self.frame.push_note(note);
+        }
+        Ok(appended)
+    }
 
+    fn take_in_events(&mut self, request: &Request, recorded_at: SystemTime) -> Appended {
+        let events = request.append.events();
+        let mut state = self.log.write();
+        let index = &mut state.index;
         let first = index.last() + 1;
         let mut offset = self.tail.end + u64_of(self.frame.next_record(request.key()));
-        let mut placings = Vec::with_capacity(request.append.events().len());
-        for event in request.append.events() {
+        let mut placings = Vec::with_capacity(events.len());
+        for event in events {
             let parts = event.as_parts();
             let length = record_bytes(&parts);
             placings.push(Placing {
@@ -158,22 +163,23 @@ impl Committer {
             index.push(event, offset, bytes);
             offset += u64_of(length);
         }
-        let events = u32::try_from(placings.len()).expect("each event has bytes of the body");
-        let appended = index.appended(first, events);
+        let count = u32::try_from(placings.len()).expect("each event has bytes of the body");
+        let appended = index.appended(first, count);
         if let Some((key, fingerprint)) = &request.identity {
             let kept = Kept {
                 fingerprint: *fingerprint,
                 first,
-                events,
+                events: count,
             };
             index.keys.insert(key.clone(), kept);
         }
         drop(state);
-        let seed = self.tail.segment.seed;
-        let identity = request.identity.as_ref();
-        self.frame
-            .push(request.append.events(), identity, placings, seed);
-        Ok(appended)
+        if !events.is_empty() {
+            let identity = request.identity.as_ref();
+            let seed = self.tail.segment.seed;
+            self.frame.push(events, identity, placings, seed);
+        }
+        appended
     }
 
     fn write(&mut self, first: u64) -> Result<(), IoFailure> {
@@ -191,6 +197,38 @@ impl Committer {
     }
 }
 
+/// What a request is answered without writing anything, if it is.
+fn judge(state: &State, request: &Request) -> Result<Option<Appended>, AppendError> {
+    let State {
+        index, checkpoints, ..
+    } = state;
+    if let Some((key, fingerprint)) = &request.identity
+        && let Some(kept) = index.keys.get(key)
+    {
+        if kept.fingerprint != *fingerprint {
+            return Err(InvalidAppend::KeyReused(key.clone()).into());
+        }
+        return Ok(Some(Appended {
+            duplicate: true,
+            ..index.appended(kept.first, kept.events)
+        }));
+    }
+    index.check(&request.append)?;
+    let Some(note) = &request.note else {
+        return Ok(None);
+    };
+    let actual = checkpoints.latest(&note.consumer);
+    match note.at {
+        Some(at) if actual >= at => Err(AppendError::Conflict(Conflict {
+            guard: request.append.guards().len(),
+            actual: Actual::Consumed(actual),
+        })),
+        // It is forgotten already.
+        None if actual == Position::ORIGIN => Ok(Some(index.appended(index.last() + 1, 0))),
+        _ => Ok(None),
+    }
+}
+
 fn poisoned(failure: &IoFailure) -> AppendError {
     AppendError::Poisoned {
         cause: Box::new(failure.clone()),
@@ -202,11 +240,17 @@ fn poisoned(failure: &IoFailure) -> AppendError {
 /// A refusal may rest on what is now in doubt, so it does not stand either.
 fn in_doubt(request: &Request, answer: Answer, shown: u64, failure: &IoFailure) -> Answer {
     match answer {
-        Ok(appended) if appended.last() <= number::position(shown) => Ok(appended),
+        Ok(appended) if is_shown(&appended, shown) => Ok(appended),
         Ok(_) => Err(AppendError::Indeterminate {
             key: request.key().cloned(),
             cause: Box::new(failure.clone()),
         }),
         Err(_) => Err(poisoned(failure)),
     }
+}
+
+/// Whether an answer is about events that readers were shown before.
+fn is_shown(appended: &Appended, shown: u64) -> bool {
+    let last = appended.positions.last();
+    last.is_some_and(|&last| last <= number::position(shown))
 }

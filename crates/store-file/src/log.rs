@@ -3,9 +3,11 @@ use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use eventwire_store::backend::{Batch, Log, Watermark};
 use eventwire_store::{
-    Appended, Direction, IdempotencyKey, Query, ReadError, Recalled, StoreFuture,
+    Appended, Consumer, Direction, IdempotencyKey, Position, Query, ReadError, Recalled,
+    StoreFuture,
 };
 
+use crate::checkpoints::Checkpoints;
 use crate::error::IoFailure;
 use crate::index::Index;
 use crate::number;
@@ -21,13 +23,14 @@ pub(crate) struct SharedLog {
     failure: OnceLock<IoFailure>,
 }
 
-/// Where every event is.
+/// Where every event is, and how far consumers have come.
 ///
 /// Invariant: the segments rise, and each begins with the position after the last of the one
 /// before it.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) index: Index,
+    pub(crate) checkpoints: Checkpoints,
     pub(crate) segments: Vec<Arc<Segment>>,
 }
 
@@ -99,6 +102,12 @@ impl SharedLog {
                 ..state.index.appended(kept.first, kept.events)
             },
         }))
+    }
+
+    /// How far a consumer has come.
+    pub(crate) fn checkpoint(&self, consumer: &Consumer) -> Position {
+        let state = self.read();
+        state.checkpoints.shown(consumer, self.shown())
     }
 
     fn scan(&self, query: &Query, direction: Direction, limit: usize) -> Result<Batch, ReadError> {

@@ -55,7 +55,7 @@ pub(crate) fn recover(
         }
         refuse_gap(&state.index, first)?;
         let segment = Arc::new(open_segment(storage, identity, first)?);
-        last = Some(Scan::new(&segment, &mut state.index)?.run()?);
+        last = Some(Scan::new(&segment, &mut state)?.run()?);
         state.segments.push(segment);
     }
     let (Some(scanned), Some(segment)) = (last, state.segments.last()) else {

@@ -4,9 +4,11 @@ use bytes::Bytes;
 
 use crate::error::{Damage, OpenError};
 use crate::format::{
-    ALIGNMENT, BodyReader, FRAME_HEADER_BYTES, FrameHeader, could_be_torn, decode, u64_of,
+    ALIGNMENT, AppendHead, BodyReader, Entry, FRAME_HEADER_BYTES, FrameHeader, could_be_torn,
+    decode, u64_of,
 };
-use crate::index::{Index, Kept};
+use crate::index::Kept;
+use crate::log::State;
 use crate::segment::{FRAMES_FROM, Segment};
 use crate::window::Window;
 
@@ -30,25 +32,25 @@ pub(crate) struct Scanned {
     pub(crate) last_frame: Option<Range<u64>>,
 }
 
-/// Reads a segment, frame by frame, into the index.
+/// Reads a segment, frame by frame, into the state.
 ///
-/// Invariant: everything below `at` is whole and in the index.
+/// Invariant: everything below `at` is whole and in the state.
 pub(crate) struct Scan<'a> {
     segment: &'a Segment,
     window: Window<'a>,
-    index: &'a mut Index,
+    state: &'a mut State,
     at: u64,
     last_frame: Option<Range<u64>>,
 }
 
 impl<'a> Scan<'a> {
-    pub(crate) fn new(segment: &'a Segment, index: &'a mut Index) -> Result<Self, OpenError> {
+    pub(crate) fn new(segment: &'a Segment, state: &'a mut State) -> Result<Self, OpenError> {
         let window =
             Window::new(&*segment.file).map_err(OpenError::io("reading", &segment.name))?;
         Ok(Self {
             segment,
             window,
-            index,
+            state,
             at: FRAMES_FROM,
             last_frame: None,
         })
@@ -143,37 +145,40 @@ impl<'a> Scan<'a> {
     }
 
     fn take_in(&mut self, header: &FrameHeader, frame: &Bytes) -> Result<(), &'static str> {
-        if header.first != self.index.last() + 1 {
+        if header.first != self.state.index.last() + 1 {
             return Err("a commit does not follow the one before it");
         }
         let body = frame.slice(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + header.body_bytes());
         let mut reader = BodyReader::new(body);
-        for _ in 0..header.appends {
-            self.take_in_append(&mut reader)?;
+        for _ in 0..header.entries {
+            match reader.entry()? {
+                Entry::Append(head) => self.take_in_append(head, &mut reader)?,
+                Entry::Note(note) => self.state.checkpoints.replay(note),
+            }
         }
-        let events = self.index.last() + 1 - header.first;
-        if !reader.is_at_end() || events != u64::from(header.events) || events == 0 {
+        let events = self.state.index.last() + 1 - header.first;
+        if !reader.is_at_end() || events != u64::from(header.events) || header.entries == 0 {
             return Err("a commit does not hold what its header says");
         }
         Ok(())
     }
 
-    fn take_in_append(&mut self, reader: &mut BodyReader) -> Result<(), &'static str> {
-        let head = reader.head()?;
-        if head.events == 0 {
-            return Err("an append has no events");
-        }
-        let first = self.index.last() + 1;
+    fn take_in_append(
+        &mut self,
+        head: AppendHead,
+        reader: &mut BodyReader,
+    ) -> Result<(), &'static str> {
+        let first = self.state.index.last() + 1;
         for position in first..first + u64::from(head.events) {
             let (event, length) = decode(&reader.rest(), position, self.segment.seed)?;
             if let Some(place) = &event.stream
-                && place.version != self.index.next_version(&place.name)
+                && place.version != self.state.index.next_version(&place.name)
             {
                 return Err("an event does not follow the one before it in its stream");
             }
             let offset = self.at + u64_of(FRAME_HEADER_BYTES + reader.at());
             let bytes = u32::try_from(length).map_err(|_| "an event is too long")?;
-            self.index.push(event.as_ref(), offset, bytes);
+            self.state.index.push(event.as_ref(), offset, bytes);
             reader.skip(length);
         }
         let Some((key, fingerprint)) = head.identity else {
@@ -184,7 +189,7 @@ impl<'a> Scan<'a> {
             first,
             events: head.events,
         };
-        if self.index.keys.insert(key, kept) {
+        if self.state.index.keys.insert(key, kept) {
             return Err("an idempotency key stands for two appends");
         }
         Ok(())

@@ -3,13 +3,16 @@ use std::sync::Arc;
 
 use eventwire_store::backend::{self, Log};
 use eventwire_store::{
-    Append, AppendError, Appended, Capabilities, Epoch, EventStore, EventStream, IdempotencyKey,
-    Limits, Position, Query, ReadError, ReadOptions, Recalled, Start, StoreFuture, Survives,
+    Actual, Append, AppendError, Appended, Capabilities, CheckpointStore, Conflict, Consumer,
+    Epoch, EventStore, EventStream, IdempotencyKey, KeepError, Position, Query, ReadError,
+    ReadOptions, Recalled, Start, StoreFuture, Survives,
 };
 use thiserror::Error;
 
+use crate::committer::Answer;
 use crate::engine::Engine;
 use crate::error::OpenError;
+use crate::format::Note;
 use crate::log::SharedLog;
 use crate::options::FileOptions;
 use crate::queue::Queue;
@@ -77,7 +80,7 @@ impl FileStore {
                 queue,
                 writer,
                 epoch: engine.epoch,
-                capabilities: capabilities(options.limits),
+                capabilities: Capabilities::full(Survives::PowerLoss, options.limits),
                 recovery: engine.recovery,
             }),
         })
@@ -111,18 +114,33 @@ impl Handle {
         append: Append,
     ) -> Result<StoreFuture<Result<Appended, AppendError>>, AppendError> {
         backend::check(&append, &self.capabilities)?;
-        let request = Request::new(append)?;
+        Ok(StoreFuture::new(self.hand_over(Request::new(append)?)?))
+    }
+
+    /// Moves a checkpoint: an append without events.
+    fn note(&self, note: Note) -> StoreFuture<Result<(), KeepError>> {
+        match self.hand_over(Request::of_note(note)) {
+            Ok(answer) => StoreFuture::new(async { answer.await.map(drop).map_err(not_kept) }),
+            Err(error) => StoreFuture::ready(Err(not_kept(error))),
+        }
+    }
+
+    /// Hands a request to the writer: from here on it may happen, whoever waits for it.
+    fn hand_over(
+        &self,
+        request: Request,
+    ) -> Result<impl Future<Output = Answer> + Send + use<>, AppendError> {
         let key = request.key().cloned();
         let (reply, answered) = reply();
         self.queue.push(request, reply)?;
-        Ok(StoreFuture::new(async move {
+        Ok(async move {
             answered.await.unwrap_or_else(|| {
                 Err(AppendError::Indeterminate {
                     key,
                     cause: Box::new(WriterGone),
                 })
             })
-        }))
+        })
     }
 }
 
@@ -132,11 +150,17 @@ impl Drop for Handle {
     }
 }
 
-/// Checkpoints are not kept yet, so an append that would move one is refused.
-fn capabilities(limits: Limits) -> Capabilities {
-    let mut capabilities = Capabilities::full(Survives::PowerLoss, limits);
-    capabilities.consumed = false;
-    capabilities
+/// Why a checkpoint was not moved, from why an append was not written.
+fn not_kept(error: AppendError) -> KeepError {
+    match error {
+        AppendError::Conflict(Conflict {
+            actual: Actual::Consumed(at),
+            ..
+        }) => KeepError::Behind { at },
+        AppendError::Poisoned { cause } => KeepError::Poisoned { cause },
+        AppendError::Closed => KeepError::Closed,
+        error => KeepError::Backend(Box::new(error)),
+    }
 }
 
 /// Nobody is left to answer.
@@ -177,5 +201,26 @@ impl EventStore for FileStore {
 
     fn capabilities(&self) -> Capabilities {
         self.handle.capabilities.clone()
+    }
+}
+
+impl CheckpointStore for FileStore {
+    fn checkpoint(&self, consumer: Consumer) -> StoreFuture<Result<Position, ReadError>> {
+        StoreFuture::ready(Ok(self.handle.log.checkpoint(&consumer)))
+    }
+
+    fn save_checkpoint(
+        &self,
+        consumer: Consumer,
+        position: Position,
+    ) -> StoreFuture<Result<(), KeepError>> {
+        self.handle.note(Note {
+            consumer,
+            at: Some(position),
+        })
+    }
+
+    fn remove_checkpoint(&self, consumer: Consumer) -> StoreFuture<Result<(), KeepError>> {
+        self.handle.note(Note { consumer, at: None })
     }
 }

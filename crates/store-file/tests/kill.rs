@@ -2,6 +2,7 @@
 //! there. `EVENTWIRE_KILL_CYCLES` sets how often.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::collections::HashMap;
 use std::env;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,7 +12,8 @@ use std::thread;
 use std::time::Duration;
 
 use eventwire_store::{
-    Append, EventStore, EventType, IdempotencyKey, Item, NewEvent, Query, ReadOptions, StreamName,
+    Append, CheckpointStore, Consumer, EventStore, EventType, IdempotencyKey, Item, NewEvent,
+    Position, Query, ReadOptions, StreamName,
 };
 use eventwire_store_file::{FileOptions, FileStore};
 use futures_executor::block_on;
@@ -28,7 +30,8 @@ fn open(path: &Path) -> FileStore {
         .unwrap()
 }
 
-/// The append with a number: one to three events, one of them now and then of several pages.
+/// The append with a number: one to three events, one of them now and then of several pages,
+/// as what its writer made of something it had read up to that number.
 fn append(number: u64) -> Append {
     let length = if number.is_multiple_of(50) {
         20_000
@@ -42,6 +45,12 @@ fn append(number: u64) -> Append {
     Append::to(StreamName::new(format!("s-{}", number % 5)).unwrap())
         .extend(events)
         .key(IdempotencyKey::new(format!("append-{number}")).unwrap())
+        .consumed(consumer(number), Position::from_parts(0, number))
+}
+
+/// The last digit of a number is its writer's.
+fn consumer(number: u64) -> Consumer {
+    Consumer::new(format!("writer-{}", number % 10)).unwrap()
 }
 
 /// Not a test of its own: the child that is killed. Writes until then, and says what it has written.
@@ -140,7 +149,8 @@ fn what_a_killed_process_said_was_written_is_there() {
     );
 }
 
-/// Each append that was answered is whole and at its place, and so is every other that is there.
+/// Each append that was answered is whole and at its place, and so is every other that is
+/// there; each checkpoint is at the last append that moved it.
 fn check(store: &FileStore, written: &[(u64, u64)], cycle: u64) {
     let payloads = payloads(store);
     for &(number, last) in written {
@@ -153,6 +163,7 @@ fn check(store: &FileStore, written: &[(u64, u64)], cycle: u64) {
             "append {number}; cycle {cycle}"
         );
     }
+    let mut checkpoints = HashMap::new();
     let mut rest = &payloads[..];
     while let Some(first) = rest.first() {
         let number: u64 = first.split('.').next().unwrap().parse().unwrap();
@@ -165,6 +176,16 @@ fn check(store: &FileStore, written: &[(u64, u64)], cycle: u64) {
         let recalled = block_on(store.recall(key)).unwrap();
         assert_eq!(recalled.unwrap().appended.positions.len(), expected.len());
         rest = &rest[expected.len()..];
+        let reached: &mut u64 = checkpoints.entry(consumer(number)).or_default();
+        *reached = number.max(*reached);
+    }
+    for (consumer, number) in checkpoints {
+        let at = block_on(store.checkpoint(consumer.clone())).unwrap();
+        assert_eq!(
+            at,
+            Position::from_parts(0, number),
+            "{consumer}; cycle {cycle}"
+        );
     }
 }
 

@@ -1,10 +1,19 @@
 use bytes::Bytes;
 use eventwire_store::{Fingerprint, IdempotencyKey};
 
-use super::{Fields, u32_of};
+use super::{Fields, Note, u32_of};
 
-/// What stands before the records of one append: how many they are, and under which key it
-/// was made.
+/// What one entry of a body begins with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Entry {
+    /// The records of its events follow.
+    Append(AppendHead),
+    /// That was all.
+    Note(Note),
+}
+
+/// What stands before the records of one append: how many they are, at least one, and under
+/// which key it was made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AppendHead {
     pub(crate) events: u32,
@@ -34,7 +43,7 @@ pub(super) fn encode_head(
     }
 }
 
-/// Reads the heads of a frame's body; the records between them are skipped by their owner.
+/// Reads the entries of a frame's body; the records between them are skipped by their owner.
 #[derive(Debug)]
 pub(crate) struct BodyReader {
     body: Bytes,
@@ -66,21 +75,33 @@ impl BodyReader {
         debug_assert!(self.at <= self.body.len());
     }
 
-    /// The head of the next append.
-    pub(crate) fn head(&mut self) -> Result<AppendHead, &'static str> {
-        const SHORT: &str = "a batch is shorter than its counts say";
+    /// The next note, or the head of the next append.
+    pub(crate) fn entry(&mut self) -> Result<Entry, &'static str> {
         let mut fields = Fields(&self.body[self.at..]);
-        let events = fields.u32().ok_or(SHORT)?;
-        let key_bytes = fields.u8().ok_or(SHORT)?;
-        let identity = if key_bytes == 0 {
-            None
-        } else {
-            let key = fields.take(key_bytes.into()).ok_or(SHORT)?;
-            let key = IdempotencyKey::from_bytes(Bytes::copy_from_slice(key))
-                .map_err(|_| "an idempotency key is not one")?;
-            Some((key, Fingerprint::from_bits(fields.u64().ok_or(SHORT)?)))
+        let entry = match fields.u32().ok_or(SHORT)? {
+            0 => Entry::Note(Note::decode(&mut fields)?),
+            events => {
+                let identity = decode_identity(&mut fields)?;
+                Entry::Append(AppendHead { events, identity })
+            }
         };
         self.at = self.body.len() - fields.0.len();
-        Ok(AppendHead { events, identity })
+        Ok(entry)
     }
+}
+
+const SHORT: &str = "a batch is shorter than its counts say";
+
+fn decode_identity(
+    fields: &mut Fields<'_>,
+) -> Result<Option<(IdempotencyKey, Fingerprint)>, &'static str> {
+    let key_bytes = fields.u8().ok_or(SHORT)?;
+    if key_bytes == 0 {
+        return Ok(None);
+    }
+    let key = fields.take(key_bytes.into()).ok_or(SHORT)?;
+    let key = IdempotencyKey::from_bytes(Bytes::copy_from_slice(key))
+        .map_err(|_| "an idempotency key is not one")?;
+    let fingerprint = Fingerprint::from_bits(fields.u64().ok_or(SHORT)?);
+    Ok(Some((key, fingerprint)))
 }

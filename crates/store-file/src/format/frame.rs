@@ -2,7 +2,7 @@ use eventwire_store::{Fingerprint, IdempotencyKey, NewEvent};
 
 use super::checksum::{Part, Seed};
 use super::record::{self, Placing};
-use super::{ALIGNMENT, Fields, MAX_BODY_BYTES, body, u32_of, u64_of, usize_of};
+use super::{ALIGNMENT, Fields, MAX_BODY_BYTES, Note, body, u32_of, u64_of, usize_of};
 
 /// The length of a frame's header.
 pub(crate) const FRAME_HEADER_BYTES: usize = 40;
@@ -25,7 +25,8 @@ pub(crate) struct FrameHeader {
     /// The position of its first event.
     pub(crate) first: u64,
     pub(crate) events: u32,
-    pub(crate) appends: u32,
+    /// Appends and notes.
+    pub(crate) entries: u32,
     body_bytes: u32,
     body_sum: u32,
 }
@@ -39,7 +40,7 @@ impl FrameHeader {
         let header = Self {
             first: fields.u64().ok_or(SHORT)?,
             events: fields.u32().ok_or(SHORT)?,
-            appends: fields.u32().ok_or(SHORT)?,
+            entries: fields.u32().ok_or(SHORT)?,
             body_bytes: fields.u32().ok_or(SHORT)?,
             body_sum: fields.u32().ok_or(SHORT)?,
         };
@@ -61,7 +62,7 @@ impl FrameHeader {
         let mut bytes = [0; FRAME_HEADER_BYTES];
         bytes[..8].copy_from_slice(&self.first.to_le_bytes());
         bytes[8..12].copy_from_slice(&self.events.to_le_bytes());
-        bytes[12..16].copy_from_slice(&self.appends.to_le_bytes());
+        bytes[12..16].copy_from_slice(&self.entries.to_le_bytes());
         bytes[16..20].copy_from_slice(&self.body_bytes.to_le_bytes());
         bytes[20..24].copy_from_slice(&self.body_sum.to_le_bytes());
         let sum = seed.checksum(Part::FrameHeader, offset, &bytes[..SUMMED_HEADER_BYTES]);
@@ -120,12 +121,12 @@ fn pieces(mut bytes: &[u8], mut offset: u64) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// Builds one frame, append by append, in a buffer that is used again for the next.
+/// Builds one frame, entry by entry, in a buffer that is used again for the next.
 #[derive(Debug, Default)]
 pub(crate) struct FrameBuffer {
     bytes: Vec<u8>,
     events: u32,
-    appends: u32,
+    entries: u32,
 }
 
 /// A buffer that grew past this for one large append is given back.
@@ -140,11 +141,11 @@ impl FrameBuffer {
         self.bytes.clear();
         self.bytes.resize(FRAME_HEADER_BYTES, 0);
         self.events = 0;
-        self.appends = 0;
+        self.entries = 0;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.appends == 0
+        self.entries == 0
     }
 
     /// How far into the frame the next append's first record will lie.
@@ -165,7 +166,13 @@ impl FrameBuffer {
             record::encode(&event.as_parts(), &placing, seed, &mut self.bytes);
         }
         self.events += u32_of(events.len());
-        self.appends += 1;
+        self.entries += 1;
+    }
+
+    /// Adds a note.
+    pub(crate) fn push_note(&mut self, note: &Note) {
+        note.encode(&mut self.bytes);
+        self.entries += 1;
     }
 
     /// Ends the frame, which begins with position `first` and will lie at `offset`.
@@ -177,7 +184,7 @@ impl FrameBuffer {
         let header = FrameHeader {
             first,
             events: self.events,
-            appends: self.appends,
+            entries: self.entries,
             body_bytes: u32_of(body_bytes),
             body_sum: seed.checksum(Part::FrameBody, offset, &self.bytes[FRAME_HEADER_BYTES..]),
         };
@@ -198,7 +205,9 @@ pub(crate) fn append_bytes(events: &[NewEvent], key: Option<&IdempotencyKey>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eventwire_store::{EventType, StreamName, Tag, Uuid, Version};
+    use crate::format::{BodyReader, Entry};
+    use bytes::Bytes;
+    use eventwire_store::{Consumer, EventType, Position, StreamName, Tag, Uuid, Version};
     use std::time::{Duration, UNIX_EPOCH};
 
     fn seed() -> Seed {
@@ -229,7 +238,7 @@ mod tests {
     fn the_bytes_of_a_frame_are_the_documented_ones() {
         let mut expected = Vec::new();
         for part in [
-            // Header: first position, events, appends, body length, two checksums, mark.
+            // Header: first position, events, entries, body length, two checksums, mark.
             &[1, 0, 0, 0, 0, 0, 0, 0][..],
             &[1, 0, 0, 0],
             &[1, 0, 0, 0],
@@ -265,6 +274,37 @@ mod tests {
             expected.extend_from_slice(part);
         }
         assert_eq!(frame(), expected);
+    }
+
+    #[test]
+    fn the_bytes_of_notes_are_the_documented_ones() {
+        let consumer = Consumer::new("view").unwrap();
+        let at = Some(Position::from_parts(2, 7));
+        let mut buffer = FrameBuffer::default();
+        buffer.clear();
+        for at in [at, None] {
+            let consumer = consumer.clone();
+            buffer.push_note(&Note { consumer, at });
+        }
+        let frame = buffer.finish(9, 64, seed());
+        let body = [
+            &[0, 0, 0, 0, 1, 4][..],
+            b"view",
+            &[2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0],
+            &[0, 0, 0, 0, 2, 4],
+            b"view",
+        ]
+        .concat();
+        assert_eq!(&frame[FRAME_HEADER_BYTES..][..body.len()], body);
+        let header = FrameHeader::decode(frame, 64, seed()).unwrap();
+        assert_eq!((header.first, header.events, header.entries), (9, 0, 2));
+
+        let mut reader = BodyReader::new(Bytes::from(body));
+        for at in [at, None] {
+            let consumer = consumer.clone();
+            assert_eq!(reader.entry(), Ok(Entry::Note(Note { consumer, at })));
+        }
+        assert!(reader.is_at_end());
     }
 
     const BODY_SUM: [u8; 4] = 0x729e_68be_u32.to_le_bytes();

@@ -7,14 +7,16 @@ mod body;
 mod checksum;
 mod frame;
 mod label;
+mod note;
 mod record;
 
-pub(crate) use body::BodyReader;
+pub(crate) use body::{AppendHead, BodyReader, Entry};
 pub(crate) use checksum::Seed;
 pub(crate) use frame::{
     FRAME_HEADER_BYTES, FrameBuffer, FrameHeader, append_bytes, could_be_torn, frame_bytes,
 };
 pub(crate) use label::{Kind, LABEL_BYTES, Label, LabelError};
+pub(crate) use note::Note;
 pub(crate) use record::{Placing, decode, record_bytes};
 
 use std::num::TryFromIntError;

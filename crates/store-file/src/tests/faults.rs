@@ -24,7 +24,7 @@ fn fails_safely(kind: ErrorKind) {
                 // One operation fails, so the second of two reads does not.
                 let found = payloads(&engine.log).or_else(|_| payloads(&engine.log));
                 assert_eq!(found.expect("reading goes on"), workload.certain);
-                if !workload.in_doubt.is_empty() {
+                if workload.is_in_doubt() {
                     assert!(!workload.writes(&mut engine), "a poisoned store wrote");
                 }
             }
@@ -75,7 +75,7 @@ fn a_disk_that_is_full_when_space_is_made_is_busy_and_then_takes_more() {
             }
             if medium.has_failed() && engine.log.failure().is_none() {
                 were_busy += 1;
-                assert!(workload.in_doubt.is_empty());
+                assert!(!workload.is_in_doubt());
                 // What was not made ready is not taken for ready: a cut tears nothing but the
                 // last commit.
                 medium.fail_at(operation % 5, Fault::PowerCut);

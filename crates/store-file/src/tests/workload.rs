@@ -1,14 +1,16 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use eventwire_store::backend;
 use eventwire_store::{
-    Append, AppendError, Appended, EventType, IdempotencyKey, Item, NewEvent, Query, ReadError,
-    ReadOptions, StreamName, Tag,
+    Actual, Append, AppendError, Appended, Conflict, Consumer, EventType, IdempotencyKey, Item,
+    NewEvent, Position, Query, ReadError, ReadOptions, StreamName, Tag,
 };
 use futures_executor::block_on;
 
 use crate::engine::Engine;
 use crate::error::OpenError;
+use crate::format::Note;
 use crate::log::SharedLog;
 use crate::request::Request;
 use crate::segment::Growth;
@@ -23,6 +25,9 @@ const GROWTH: Growth = Growth {
 
 /// The payloads of a log, in its order.
 pub(super) type Payloads = Vec<String>;
+
+/// How far consumers have come; those that were never heard of are not in it.
+type Checkpoints = BTreeMap<Consumer, Position>;
 
 pub(super) fn open(medium: &Simulated) -> Result<Engine, OpenError> {
     Engine::open(Box::new(medium.clone()), GROWTH)
@@ -45,13 +50,16 @@ pub(super) fn payloads(log: &Arc<SharedLog>) -> Result<Payloads, ReadError> {
 /// A series of appends that a seed decides, and what is known about each.
 ///
 /// Invariant: `certain` is what the log must begin with; after it, it may hold `in_doubt` or
-/// nothing.
+/// nothing. The checkpoints are `checkpoints`, or, where the log holds what is in doubt, those
+/// in doubt.
 #[derive(Debug)]
 pub(super) struct Workload {
     random: fastrand::Rng,
     next: u64,
     pub(super) certain: Payloads,
     pub(super) in_doubt: Payloads,
+    checkpoints: Checkpoints,
+    checkpoints_in_doubt: Option<Checkpoints>,
     /// Answered appends with a key.
     keyed: Vec<(Append, Appended)>,
 }
@@ -63,6 +71,8 @@ impl Workload {
             next: 0,
             certain: Vec::new(),
             in_doubt: Vec::new(),
+            checkpoints: Checkpoints::new(),
+            checkpoints_in_doubt: None,
             keyed: Vec::new(),
         }
     }
@@ -70,22 +80,22 @@ impl Workload {
     /// Commits some groups of appends and keeps the account.
     pub(super) fn run(&mut self, engine: &mut Engine, groups: usize) {
         for _ in 0..groups {
-            let mut appends: Vec<Append> = (0..self.random.usize(1..4))
-                .map(|_| self.append())
+            let mut requests: Vec<Request> = (0..self.random.usize(1..4))
+                .map(|_| match self.random.u8(..6) {
+                    0 => Request::of_note(self.note()),
+                    _ => request(self.append()),
+                })
                 .collect();
-            if self.random.u8(..) < 30 && appends[0].identity().is_some() {
-                appends.push(appends[0].clone());
+            if self.random.u8(..) < 30 && requests[0].identity.is_some() {
+                requests.push(request(requests[0].append.clone()));
             }
-            self.commit(engine, appends);
+            self.commit(engine, requests);
         }
     }
 
-    fn commit(&mut self, engine: &mut Engine, appends: Vec<Append>) -> Vec<Append> {
+    /// The requests that were refused.
+    fn commit(&mut self, engine: &mut Engine, requests: Vec<Request>) -> Vec<Request> {
         let mut refused = Vec::new();
-        let requests: Vec<Request> = appends
-            .into_iter()
-            .map(|append| Request::new(append).expect("it is small"))
-            .collect();
         let answers = engine.committer.commit(&requests);
         for (request, answer) in requests.into_iter().zip(answers) {
             let payloads = payloads_of(&request.append);
@@ -98,22 +108,34 @@ impl Workload {
                     assert!(known.is_some(), "a duplicate of nothing: {appended:?}");
                 }
                 Ok(appended) => {
-                    assert!(self.in_doubt.is_empty(), "answered after a failure");
+                    assert!(!self.is_in_doubt(), "answered after a failure");
                     self.certain.extend(payloads);
-                    let last = appended.last().to_parts().1;
-                    assert_eq!(
-                        last,
-                        u64::try_from(self.certain.len()).expect("it is short")
-                    );
+                    let count = u64::try_from(self.certain.len()).expect("it is short");
+                    if let Some(last) = appended.positions.last() {
+                        assert_eq!(last.to_parts().1, count);
+                    }
+                    follow(&mut self.checkpoints, request.note);
                     if request.identity.is_some() {
                         self.keyed.push((request.append, appended));
                     }
                 }
-                // The same append twice in a group is in doubt once.
-                Err(AppendError::Indeterminate { .. }) if self.in_doubt.starts_with(&payloads) => {}
-                Err(AppendError::Indeterminate { .. }) => self.in_doubt.extend(payloads),
+                Err(AppendError::Indeterminate { .. }) => {
+                    let certain = &self.checkpoints;
+                    let in_doubt = self.checkpoints_in_doubt.get_or_insert(certain.clone());
+                    follow(in_doubt, request.note);
+                    // The same append twice in a group is in doubt once.
+                    if !self.in_doubt.starts_with(&payloads) {
+                        self.in_doubt.extend(payloads);
+                    }
+                }
+                Err(AppendError::Conflict(Conflict { actual, .. })) => {
+                    let note = request.note.expect("only a checkpoint is a condition");
+                    let at = self.checkpoints.get(&note.consumer).copied();
+                    assert_eq!(actual, Actual::Consumed(at.unwrap_or_default()));
+                    assert!(note.at <= at, "a checkpoint that moves forward was refused");
+                }
                 Err(AppendError::Poisoned { .. } | AppendError::Busy { .. }) => {
-                    refused.push(request.append);
+                    refused.push(request);
                 }
                 Err(error) => panic!("not an answer to expect: {error}"),
             }
@@ -123,7 +145,7 @@ impl Workload {
 
     /// Commits one append alone, and says whether it was answered with success.
     pub(super) fn writes(&mut self, engine: &mut Engine) -> bool {
-        let append = self.append();
+        let append = request(self.append());
         self.commit(engine, vec![append]).is_empty()
     }
 
@@ -131,10 +153,13 @@ impl Workload {
     pub(super) fn write_large(&mut self, engine: &mut Engine, bytes: usize) {
         let event_type = EventType::new("large").expect("a type");
         let payload = format!("large {}", "y".repeat(bytes));
-        self.commit(
-            engine,
-            vec![Append::new().event(NewEvent::new(event_type, payload))],
-        );
+        let append = Append::new().event(NewEvent::new(event_type, payload));
+        self.commit(engine, vec![request(append)]);
+    }
+
+    /// Whether anything may have happened and may not.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.checkpoints_in_doubt.is_some()
     }
 
     /// Checks a log that was opened again, and takes what it shows for certain. False where
@@ -156,11 +181,26 @@ impl Workload {
                 .map(|payload| short(payload))
                 .collect::<Vec<_>>(),
         );
+        let checkpoints = consumers().map(|consumer| {
+            let at = engine.log.checkpoint(&consumer);
+            (consumer, at)
+        });
+        let checkpoints: Checkpoints = checkpoints
+            .filter(|(_, at)| *at != Position::ORIGIN)
+            .collect();
+        let in_doubt = self.checkpoints_in_doubt.take();
+        let is_as_before = found == self.certain && checkpoints == self.checkpoints;
+        let is_as_after = found == whole && Some(&checkpoints) == in_doubt.as_ref();
+        assert!(
+            is_as_before || is_as_after,
+            "the checkpoints are {checkpoints:?}, before {:?}, perhaps {in_doubt:?}",
+            self.checkpoints
+        );
         self.certain = found;
+        self.checkpoints = checkpoints;
         self.in_doubt.clear();
         for (append, appended) in self.keyed.clone() {
-            let request = Request::new(append).expect("it is small");
-            let answer = engine.committer.commit(&[request]).pop();
+            let answer = engine.committer.commit(&[request(append)]).pop();
             if engine.log.failure().is_some() {
                 return false;
             }
@@ -189,7 +229,28 @@ impl Workload {
         if self.random.u8(..) < 80 {
             append = append.key(IdempotencyKey::new(format!("key-{number}")).expect("a key"));
         }
+        if self.random.u8(..) < 80 {
+            let (consumer, position) = self.move_forward();
+            append = append.consumed(consumer, position);
+        }
         append
+    }
+
+    /// A consumer and a place; not always forward for one that was in doubt, or in a group.
+    fn move_forward(&mut self) -> (Consumer, Position) {
+        let consumer = consumers()
+            .nth(self.random.usize(..3))
+            .expect("there are three");
+        let at = self.checkpoints.get(&consumer).copied().unwrap_or_default();
+        let forward = self.random.u64(1..9);
+        let position = Position::from_parts(0, at.to_parts().1 + forward);
+        (consumer, position)
+    }
+
+    fn note(&mut self) -> Note {
+        let (consumer, position) = self.move_forward();
+        let at = (self.random.u8(..4) > 0).then_some(position);
+        Note { consumer, at }
     }
 
     fn event(&mut self, append: u64, event: usize) -> NewEvent {
@@ -202,6 +263,25 @@ impl Workload {
         let event_type = EventType::new("posted").expect("a type");
         let tag = Tag::new(format!("by:{}", self.random.u8(..4))).expect("a tag");
         NewEvent::new(event_type, payload).tag(tag)
+    }
+}
+
+fn request(append: Append) -> Request {
+    Request::new(append).expect("it is small")
+}
+
+fn consumers() -> impl Iterator<Item = Consumer> {
+    let name = |name| Consumer::new(name).expect("a name");
+    ["mailer", "view", "ledger"].into_iter().map(name)
+}
+
+/// Carries out what was noted.
+fn follow(checkpoints: &mut Checkpoints, note: Option<Note>) {
+    if let Some(Note { consumer, at }) = note {
+        match at {
+            Some(at) => checkpoints.insert(consumer, at),
+            None => checkpoints.remove(&consumer),
+        };
     }
 }
 

@@ -1,0 +1,110 @@
+use std::collections::HashMap;
+
+use eventwire_store::{Consumer, Position};
+
+use crate::format::Note;
+
+/// How far every consumer has come.
+///
+/// The writer alone changes it, and notes a move before it is durable; readers are shown it
+/// in the same instant as the events of the commit it is part of.
+#[derive(Debug, Default)]
+pub(crate) struct Checkpoints {
+    shown: HashMap<Consumer, Position>,
+    /// What the last commit moves.
+    moving: HashMap<Consumer, Option<Position>>,
+    moved: Moved,
+}
+
+/// How far what is `moving` has come itself.
+#[derive(Debug, Default, Clone, Copy)]
+enum Moved {
+    /// It may still be lost.
+    #[default]
+    NotYet,
+    /// Once readers are shown the event at this position.
+    With(u64),
+}
+
+impl Checkpoints {
+    /// Where a consumer is, for the writer.
+    pub(crate) fn latest(&self, consumer: &Consumer) -> Position {
+        match self.moving.get(consumer) {
+            Some(at) => at.unwrap_or_default(),
+            None => self.shown.get(consumer).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Where a consumer is, for readers who are shown the log up to a position.
+    pub(crate) fn shown(&self, consumer: &Consumer, up_to: u64) -> Position {
+        match self.moved {
+            Moved::With(last) if last <= up_to => self.latest(consumer),
+            _ => self.shown.get(consumer).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Notes a move that is not durable yet. What moved before must be shown by now.
+    pub(crate) fn begin(&mut self, note: &Note) {
+        if matches!(self.moved, Moved::With(_)) {
+            self.settle();
+        }
+        self.moving.insert(note.consumer.clone(), note.at);
+    }
+
+    /// Says that what was begun is durable, and to be shown together with the event at
+    /// position `last`.
+    pub(crate) fn commit(&mut self, last: u64) {
+        if !self.moving.is_empty() {
+            self.moved = Moved::With(last);
+        }
+    }
+
+    /// Notes a move that was read from the log.
+    pub(crate) fn replay(&mut self, note: Note) {
+        match note.at {
+            Some(at) => self.shown.insert(note.consumer, at),
+            None => self.shown.remove(&note.consumer),
+        };
+    }
+
+    fn settle(&mut self) {
+        self.moved = Moved::NotYet;
+        let moved: Vec<_> = self.moving.drain().collect();
+        for (consumer, at) in moved {
+            self.replay(Note { consumer, at });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(at: Option<u64>) -> Note {
+        Note {
+            consumer: Consumer::new("view").unwrap(),
+            at: at.map(|at| Position::from_parts(0, at)),
+        }
+    }
+
+    #[test]
+    fn a_move_is_shown_with_the_events_it_was_committed_with() {
+        let consumer = Consumer::new("view").unwrap();
+        let mut checkpoints = Checkpoints::default();
+        let at = |number| Position::from_parts(0, number);
+        checkpoints.replay(note(Some(3)));
+
+        checkpoints.begin(&note(Some(5)));
+        assert_eq!(checkpoints.latest(&consumer), at(5));
+        assert_eq!(checkpoints.shown(&consumer, 9), at(3), "not durable");
+        checkpoints.commit(9);
+        assert_eq!(checkpoints.shown(&consumer, 8), at(3), "not shown");
+        assert_eq!(checkpoints.shown(&consumer, 9), at(5));
+
+        checkpoints.begin(&note(None));
+        assert_eq!(checkpoints.shown(&consumer, 9), at(5), "not durable");
+        assert_eq!(checkpoints.latest(&consumer), Position::ORIGIN);
+        checkpoints.commit(9);
+        assert_eq!(checkpoints.shown(&consumer, 9), Position::ORIGIN);
+    }
+}
