@@ -64,6 +64,11 @@ impl Held {
         keep(&mut self.data, chunk, &mut block.data);
     }
 
+    /// Copies the data if it lies in the chunk.
+    pub(crate) fn keep_data(&mut self, chunk: &[u8], data: &mut Place) {
+        keep(&mut self.data, chunk, data);
+    }
+
     /// Makes the data of the block ready for one more line to be appended to it.
     pub(crate) fn open_data(&mut self, chunk: &[u8], data: &mut Place) {
         keep(&mut self.data, chunk, data);
@@ -89,10 +94,10 @@ fn keep(buffer: &mut Vec<u8>, chunk: &[u8], place: &mut Place) {
     }
 }
 
-/// Empties the buffer, and gives back what a rare large value made it grow to.
+/// Empties the buffer, and gives it back after a value of a rare size.
 pub(crate) fn clear(buffer: &mut Vec<u8>) {
-    const KEPT: usize = 2 << 20;
-    if buffer.capacity() > KEPT {
+    const KEPT: usize = 1 << 20;
+    if buffer.len() > KEPT {
         *buffer = Vec::new();
     }
     buffer.clear();

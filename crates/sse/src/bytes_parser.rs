@@ -1,5 +1,6 @@
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
@@ -8,7 +9,7 @@ use crate::engine::{Engine, Step};
 use crate::limits::Limits;
 use crate::message::{Message, OwnedItem};
 use crate::scan::{Found, Span};
-use crate::source::{decode, valid_up_to};
+use crate::source::{push_decoded, window};
 use crate::text::Text;
 
 /// Reads an event stream like a [`Parser`](crate::Parser), and gives items that can be kept.
@@ -39,8 +40,8 @@ pub struct BytesParser {
     engine: Engine,
     chunk: Bytes,
     pos: usize,
-    /// Up to where the chunk is UTF-8, from its first line on; known once asked for.
-    valid: Option<usize>,
+    /// A part of the chunk that is known to be UTF-8.
+    window: Range<usize>,
     /// The last event id that an item was given, to be shared with those after it.
     id: Text,
 }
@@ -70,7 +71,7 @@ impl BytesParser {
             engine: Engine::new(Limits::DEFAULT, last_event_id),
             chunk: Bytes::new(),
             pos: 0,
-            valid: None,
+            window: 0..0,
             id: Text::from_static(""),
         }
     }
@@ -91,7 +92,7 @@ impl BytesParser {
             true => chunk.len(),
             false => self.engine.begin(&chunk),
         };
-        self.valid = None;
+        self.window = 0..0;
         self.chunk = chunk;
     }
 
@@ -140,18 +141,15 @@ impl BytesParser {
     }
 
     fn slice(&mut self, span: Span) -> Text {
-        let first_line = self.engine.first_line();
-        let valid = *self
-            .valid
-            .get_or_insert_with(|| valid_up_to(&self.chunk, first_line));
-        if span.end <= valid {
+        if span.start < self.window.start || span.end > self.window.end {
+            self.window = span.start..span.start + window(&self.chunk, span).len();
+        }
+        if span.end <= self.window.end {
             return Text::from_utf8(self.chunk.slice(span.start..span.end));
         }
-        let mut spare = String::new();
-        match decode(span.of(&self.chunk), &mut spare).len() {
-            _ if !spare.is_empty() => Text::from(spare),
-            _ => Text::from_utf8(self.chunk.slice(span.start..span.end)),
-        }
+        let mut repaired = String::new();
+        push_decoded(&mut repaired, span.of(&self.chunk));
+        Text::from(repaired)
     }
 }
 
@@ -161,7 +159,7 @@ fn owned(bytes: Vec<u8>) -> Text {
         Ok(text) => Text::from(text),
         Err(error) => {
             let mut text = String::new();
-            decode(error.as_bytes(), &mut text);
+            push_decoded(&mut text, error.as_bytes());
             Text::from(text)
         }
     }

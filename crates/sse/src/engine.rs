@@ -24,8 +24,6 @@ pub(crate) struct Engine {
     state: State,
     /// Between chunks its places are `Absent` or `Held`.
     block: Block,
-    /// Where the first line starts that lies in this chunk from its beginning.
-    first_line: usize,
     held: Held,
     last_event_id: String,
 }
@@ -85,7 +83,6 @@ impl Engine {
             lead: Lead::Bom(0),
             state: State::BlockStart,
             block: Block::EMPTY,
-            first_line: 0,
             held: Held::EMPTY,
             last_event_id,
         }
@@ -113,10 +110,6 @@ impl Engine {
         mem::take(&mut self.held.data)
     }
 
-    pub(crate) fn first_line(&self) -> usize {
-        self.first_line
-    }
-
     /// Forgets the stream and keeps the last event id.
     pub(crate) fn restart(&mut self) {
         self.lead = Lead::Bom(0);
@@ -127,11 +120,10 @@ impl Engine {
     /// Takes the chunk in and answers where to read on in it.
     #[inline]
     pub(crate) fn begin(&mut self, chunk: &[u8]) -> usize {
-        self.first_line = match self.lead {
+        match self.lead {
             Lead::Nothing => 0,
             lead => self.lead(lead, chunk),
-        };
-        self.first_line
+        }
     }
 
     fn lead(&mut self, lead: Lead, chunk: &[u8]) -> usize {
@@ -170,7 +162,7 @@ impl Engine {
             return false;
         };
         let line_len = line_len + chunk.len();
-        if line_end(chunk, 0).is_some() || self.limits.passed(line_len, event_at).is_some() {
+        if line_end::<1>(chunk, 0).is_some() || self.limits.passed(line_len, event_at).is_some() {
             return false;
         }
         self.held.data.extend_from_slice(chunk);
@@ -245,18 +237,22 @@ impl Engine {
 
     /// Appends lines of data to data, as many as there are.
     fn join(&mut self, chunk: &[u8], mut pos: usize) -> usize {
-        if self.block.data == Place::Absent {
+        if self.block.data == Place::Absent || !chunk[pos..].starts_with(b"data:") {
             return pos;
         }
+        self.held.keep_data(chunk, &mut self.block.data);
         while chunk[pos..].starts_with(b"data:") {
-            let Some((value, next)) = line(chunk, pos, 5, self.limits.safe_line()) else {
+            let Some((value, next)) = line::<1>(chunk, pos, 5, self.limits.safe_line()) else {
                 break;
             };
-            if self.data_len() + 1 + (value.end - value.start) > self.limits.max_event() {
+            // The byte before the value, its colon or space, becomes the LF that joins.
+            let joined = &chunk[value.start - 1..value.end];
+            let at = self.held.data.len();
+            if at + joined.len() > self.limits.max_event() {
                 break;
             }
-            self.held.open_data(chunk, &mut self.block.data);
-            self.held.data.extend_from_slice(value.of(chunk));
+            self.held.data.extend_from_slice(joined);
+            self.held.data[at] = b'\n';
             pos = next;
         }
         pos
@@ -376,9 +372,6 @@ impl Engine {
             Some(len) => self.next_line(chunk, pos + len),
             None => chunk.len(),
         };
-        if pos == self.first_line {
-            self.first_line = next;
-        }
         let part = match self.state {
             State::Line => self.hold_head(chunk, part),
             _ => part,

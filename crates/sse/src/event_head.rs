@@ -23,12 +23,13 @@ use crate::frame::Frame;
 pub struct EventHead<'a> {
     name: Option<&'a str>,
     id: Option<&'a str>,
-    retry: Option<Decimal>,
+    retry: Option<Duration>,
 }
 
 impl<'a> EventHead<'a> {
     /// A head without any field.
     #[must_use]
+    #[inline]
     pub const fn new() -> Self {
         Self {
             name: None,
@@ -39,6 +40,7 @@ impl<'a> EventHead<'a> {
 
     /// Sets the name that a client listens for.
     #[must_use]
+    #[inline]
     pub fn name(self, name: &'a EventName) -> Self {
         Self {
             name: Some(name.as_str()),
@@ -61,6 +63,7 @@ impl<'a> EventHead<'a> {
 
     /// Sets the id that a client sends back when it reconnects.
     #[must_use]
+    #[inline]
     pub fn id(self, id: &'a EventId) -> Self {
         Self {
             id: Some(id.as_str()),
@@ -88,13 +91,14 @@ impl<'a> EventHead<'a> {
     #[must_use]
     pub fn retry(self, delay: Duration) -> Self {
         Self {
-            retry: Some(Decimal::millis(delay)),
+            retry: Some(delay),
             ..self
         }
     }
 
     /// The event with these fields and this data.
     #[must_use]
+    #[inline]
     pub fn data(self, data: &'a [u8]) -> EventRef<'a> {
         EventRef::with_head(self, data)
     }
@@ -123,13 +127,17 @@ impl<'a> EventHead<'a> {
         Ok(Frame::from_blocks(Bytes::from(out)))
     }
 
+    #[inline]
     pub(crate) fn encoded_len(&self) -> usize {
         let name = self.name.map_or(0, |name| EVENT.len() + name.len() + 1);
         let id = self.id.map_or(0, |id| ID.len() + id.len() + 1);
-        let retry = self.retry.map_or(0, |retry| RETRY.len() + retry.len() + 1);
+        let retry = self
+            .retry
+            .map_or(0, |delay| RETRY.len() + Decimal::millis(delay).len() + 1);
         name + id + retry
     }
 
+    #[inline]
     pub(crate) fn put(&self, out: &mut impl BufMut) {
         if let Some(name) = self.name {
             put_line(out, EVENT, name.as_bytes());
@@ -137,8 +145,8 @@ impl<'a> EventHead<'a> {
         if let Some(id) = self.id {
             put_line(out, ID, id.as_bytes());
         }
-        if let Some(retry) = &self.retry {
-            put_line(out, RETRY, retry.as_bytes());
+        if let Some(delay) = self.retry {
+            put_line(out, RETRY, Decimal::millis(delay).as_bytes());
         }
     }
 }
@@ -151,8 +159,9 @@ const EVENT: &[u8] = b"event: ";
 const ID: &[u8] = b"id: ";
 const RETRY: &[u8] = b"retry: ";
 
+#[inline(always)]
 fn put_line(out: &mut impl BufMut, prefix: &[u8], value: &[u8]) {
     out.put_slice(prefix);
     out.put_slice(value);
-    out.put_u8(b'\n');
+    out.put_slice(b"\n");
 }

@@ -8,7 +8,8 @@ use crate::event_id::EventId;
 use crate::event_name::EventName;
 use crate::field::FieldError;
 use crate::frame::Frame;
-use crate::lines::Lines;
+use crate::lines::Breaks;
+use crate::scan::line_end;
 
 /// An event whose parts are borrowed: encoding it allocates nothing but the output.
 ///
@@ -26,6 +27,7 @@ pub struct EventRef<'a> {
 impl<'a> EventRef<'a> {
     /// An event with data only.
     #[must_use]
+    #[inline]
     pub const fn new(data: &'a [u8]) -> Self {
         Self {
             head: EventHead::new(),
@@ -39,6 +41,7 @@ impl<'a> EventRef<'a> {
 
     /// Sets the name that a client listens for.
     #[must_use]
+    #[inline]
     pub fn name(self, name: &'a EventName) -> Self {
         Self {
             head: self.head.name(name),
@@ -60,6 +63,7 @@ impl<'a> EventRef<'a> {
 
     /// Sets the id that a client sends back when it reconnects.
     #[must_use]
+    #[inline]
     pub fn id(self, id: &'a EventId) -> Self {
         Self {
             head: self.head.id(id),
@@ -91,22 +95,27 @@ impl<'a> EventRef<'a> {
     /// How many bytes [`encode`](Self::encode) makes.
     #[must_use]
     pub fn encoded_len(&self) -> usize {
-        let data: usize = Lines::new(self.data).map(data_line_len).sum();
-        self.head.encoded_len() + data + 1
+        self.with_body(|body| self.head.encoded_len() + body.len())
     }
 
     /// The block, in a buffer of exactly its length.
     #[must_use]
     pub fn encode(&self) -> Frame {
-        let mut out = Vec::with_capacity(self.encoded_len());
-        self.put(&mut out);
-        Frame::from_blocks(Bytes::from(out))
+        self.with_body(|body| {
+            let mut out = Vec::with_capacity(self.head.encoded_len() + body.len());
+            self.head.put(&mut out);
+            body.put(&mut out);
+            Frame::from_blocks(Bytes::from(out))
+        })
     }
 
     /// Appends the block; grows the buffer at most once.
     pub fn encode_into(&self, out: &mut Vec<u8>) {
-        out.reserve(self.encoded_len());
-        self.put(out);
+        self.with_body(|body| {
+            out.reserve(self.head.encoded_len() + body.len());
+            self.head.put(out);
+            body.put(out);
+        });
     }
 
     /// Appends the block to a buffer of any kind.
@@ -115,34 +124,71 @@ impl<'a> EventRef<'a> {
     ///
     /// When the buffer cannot grow and has room for less than [`encoded_len`](Self::encoded_len).
     pub fn put_into(&self, out: &mut impl BufMut) {
-        self.put(out);
+        self.with_body(|body| {
+            self.head.put(out);
+            body.put(out);
+        });
     }
 
-    fn put(&self, out: &mut impl BufMut) {
-        self.head.put(out);
-        for line in Lines::new(self.data) {
-            put_data_line(out, line);
+    /// Finds out once how the data breaks into lines.
+    #[inline(always)]
+    fn with_body<T>(&self, each: impl FnOnce(Body<'_>) -> T) -> T {
+        match line_end::<2>(self.data, 0) {
+            None => each(Body::Line(self.data)),
+            Some(_) => each(Body::Lines(self.data, &Breaks::find(self.data))),
         }
-        out.put_u8(b'\n');
     }
 }
 
-pub(crate) const DATA: &[u8] = b"data: ";
-const EMPTY_DATA: &[u8] = b"data:\n";
+/// The data lines of a block and the blank line after them.
+#[derive(Clone, Copy)]
+enum Body<'a> {
+    Line(&'a [u8]),
+    Lines(&'a [u8], &'a Breaks),
+}
 
-fn data_line_len(line: &[u8]) -> usize {
-    match line.len() {
-        0 => EMPTY_DATA.len(),
-        len => DATA.len() + len + 1,
+pub(crate) const DATA: &[u8; 6] = b"data: ";
+const EMPTY_DATA: &[u8] = b"data:";
+
+impl Body<'_> {
+    #[inline(always)]
+    fn len(self) -> usize {
+        match self {
+            Self::Line(b"") => EMPTY_DATA.len() + 2,
+            Self::Line(line) => DATA.len() + line.len() + 2,
+            Self::Lines(_, breaks) => {
+                let full = breaks.full_lines() * (DATA.len() + 1);
+                let empty = breaks.empty_lines() * (EMPTY_DATA.len() + 1);
+                full + empty + breaks.len() + 1
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn put(self, out: &mut impl BufMut) {
+        match self {
+            Self::Line(b"") => out.put_slice(b"data:\n\n"),
+            Self::Line(line) => {
+                out.put_slice(DATA);
+                out.put_slice(line);
+                out.put_slice(b"\n\n");
+            }
+            Self::Lines(data, breaks) => {
+                put_line(out, DATA, breaks.first_line(data));
+                breaks.each_other_line(data, |line| put_line(out, b"\ndata: ", line));
+                out.put_slice(b"\n\n");
+            }
+        }
     }
 }
 
-fn put_data_line(out: &mut impl BufMut, line: &[u8]) {
+/// The line after the start of a line of data, which has no space where the line is empty.
+#[inline(always)]
+fn put_line<const N: usize>(out: &mut impl BufMut, start: &[u8; N], line: &[u8]) {
     if line.is_empty() {
-        out.put_slice(EMPTY_DATA);
+        out.put_slice(&start[..N - 1]);
     } else {
-        out.put_slice(DATA);
+        out.put_slice(start);
         out.put_slice(line);
-        out.put_u8(b'\n');
     }
 }

@@ -81,7 +81,7 @@ impl Parser {
         Items {
             parser: self,
             pos,
-            source: Source::new(chunk, pos),
+            source: Source::new(chunk),
         }
     }
 
@@ -92,7 +92,7 @@ impl Parser {
             return;
         }
         let mut pos = self.engine.begin(chunk);
-        let mut source = Source::new(chunk, pos);
+        let mut source = Source::new(chunk);
         loop {
             pos = match self.engine.whole(chunk, pos) {
                 Ok(scan) => {
@@ -130,9 +130,8 @@ impl Parser {
     /// Lends the event or the comment that a scan found.
     #[inline(always)]
     fn whole<'a, 'c: 'a>(&'a mut self, scan: &Scan, source: &mut Source<'c>) -> Item<'a> {
-        let data = source.slice(scan.data, &mut self.spare.data);
         if scan.found == Found::Comment {
-            return Item::Comment(data);
+            return Item::Comment(source.slice(scan.data, &mut self.spare.data));
         }
         let name = match scan.name {
             Span::ABSENT => "",
@@ -140,7 +139,7 @@ impl Parser {
         };
         Item::Event(MessageRef {
             name: if name.is_empty() { "message" } else { name },
-            data,
+            data: source.slice(scan.data, &mut self.spare.data),
             id: self.engine.last_event_id(),
         })
     }
@@ -148,7 +147,6 @@ impl Parser {
     /// Lends what a step found; `None` where there is nothing to lend.
     #[inline(never)]
     fn item<'a, 'c: 'a>(&'a mut self, step: Step, source: &mut Source<'c>) -> Option<Item<'a>> {
-        source.first_line = self.engine.first_line();
         let held = self.engine.held();
         let Spare {
             name: spare_name,
@@ -211,7 +209,7 @@ impl<'c> Items<'_, 'c> {
                     let (next, step) = self.parser.engine.step(self.source.chunk, pos);
                     self.pos = next;
                     match step {
-                        Step::Again => self.source.first_line = self.parser.engine.first_line(),
+                        Step::Again => {}
                         step => return self.parser.item(step, &mut self.source),
                     }
                 }

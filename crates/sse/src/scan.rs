@@ -63,7 +63,7 @@ pub(crate) fn scan(chunk: &[u8], start: usize, max_line: usize) -> Scan {
             return scan;
         };
         if rest.starts_with(b"data:") {
-            let Some((data, next)) = line(chunk, scan.next, 5, max_line) else {
+            let Some((data, next)) = line::<1>(chunk, scan.next, 5, max_line) else {
                 return scan;
             };
             scan.data = data;
@@ -75,13 +75,13 @@ pub(crate) fn scan(chunk: &[u8], start: usize, max_line: usize) -> Scan {
             }
             return scan;
         } else if rest.starts_with(b"event:") {
-            let Some((name, next)) = line(chunk, scan.next, 6, max_line) else {
+            let Some((name, next)) = line::<4>(chunk, scan.next, 6, max_line) else {
                 return scan;
             };
             scan.name = name;
             scan.next = next;
         } else if rest.starts_with(b"id:") && scan.id.is_absent() {
-            let Some((id, next)) = line(chunk, scan.next, 3, max_line) else {
+            let Some((id, next)) = line::<4>(chunk, scan.next, 3, max_line) else {
                 return scan;
             };
             scan.id = id;
@@ -107,7 +107,7 @@ pub(crate) fn scan(chunk: &[u8], start: usize, max_line: usize) -> Scan {
 /// The value of the line at `start`, whose field name is `colon` bytes with its colon, and the
 /// start of the line after it.
 #[inline(always)]
-pub(crate) fn line(
+pub(crate) fn line<const WORDS: usize>(
     chunk: &[u8],
     start: usize,
     colon: usize,
@@ -119,23 +119,23 @@ pub(crate) fn line(
     } else {
         colon
     };
-    rest_of_line(chunk, start, value, max_line)
+    rest_of_line::<WORDS>(chunk, start, value, max_line)
 }
 
 /// The comment on the line at `start`, and the start of the line after it.
 #[inline(always)]
 fn comment(chunk: &[u8], start: usize, max_line: usize) -> Option<(Span, usize)> {
-    rest_of_line(chunk, start, start + 1, max_line)
+    rest_of_line::<1>(chunk, start, start + 1, max_line)
 }
 
 #[inline(always)]
-fn rest_of_line(
+fn rest_of_line<const WORDS: usize>(
     chunk: &[u8],
     start: usize,
     value: usize,
     max_line: usize,
 ) -> Option<(Span, usize)> {
-    let end = line_end(chunk, value)?;
+    let end = line_end::<WORDS>(chunk, value)?;
     let next = blank(chunk, end)?;
     (end - start <= max_line).then_some((Span { start: value, end }, next))
 }
@@ -152,28 +152,41 @@ pub(crate) fn blank(chunk: &[u8], at: usize) -> Option<usize> {
 
 /// The index of the first CR or LF at or after `from`.
 ///
-/// The first eight bytes are looked at as one word: in short lines the call into `memchr2`
-/// costs more than the search.
+/// The first `WORDS` times eight bytes are looked at word by word: in short values the call
+/// into `memchr2` costs more than the search.
 #[inline(always)]
-pub(crate) fn line_end(chunk: &[u8], from: usize) -> Option<usize> {
-    let rest = chunk.get(from..)?;
-    let Some((head, tail)) = rest.split_first_chunk::<8>() else {
-        let end = rest.iter().position(|byte| matches!(byte, b'\n' | b'\r'))?;
-        return Some(from + end);
-    };
-    match first_line_end(u64::from_le_bytes(*head)) {
-        Some(index) => Some(from + index),
-        None => memchr2(b'\n', b'\r', tail).map(|end| from + head.len() + end),
+pub(crate) fn line_end<const WORDS: usize>(chunk: &[u8], from: usize) -> Option<usize> {
+    let mut at = from;
+    for _ in 0..WORDS {
+        let Some(word) = chunk.get(at..).and_then(<[u8]>::first_chunk::<8>) else {
+            break;
+        };
+        match first_control(u64::from_le_bytes(*word)) {
+            None => at += word.len(),
+            Some(index) => {
+                at += index;
+                if matches!(chunk[at], b'\n' | b'\r') {
+                    return Some(at);
+                }
+                break;
+            }
+        }
     }
+    let rest = chunk.get(at..)?;
+    if rest.len() < 8 {
+        return rest
+            .iter()
+            .position(|byte| matches!(byte, b'\n' | b'\r'))
+            .map(|end| at + end);
+    }
+    memchr2(b'\n', b'\r', rest).map(|end| at + end)
 }
 
-/// The index of the first CR or LF among the bytes of a little-endian word.
+/// The index of the first byte up to CR in a little-endian word.
 #[inline(always)]
-fn first_line_end(word: u64) -> Option<usize> {
+fn first_control(word: u64) -> Option<usize> {
     const ONES: u64 = u64::MAX / 0xff;
-    const HIGH: u64 = ONES << 7;
-    // A byte's high bit is set where the byte was zero; bits above the first may be wrong.
-    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let hits = zeros(word ^ (ONES * 0x0a)) | zeros(word ^ (ONES * 0x0d));
+    // A byte's high bit is set where the byte was small; bits above the first may be wrong.
+    let hits = word.wrapping_sub(ONES * 0x0e) & !word & (ONES << 7);
     (hits != 0).then_some((hits.trailing_zeros() / 8) as usize)
 }

@@ -4,24 +4,25 @@ use core::str::{self, Utf8Error};
 use crate::block::Place;
 use crate::scan::Span;
 
-/// A chunk and the part of it that is known to be UTF-8: found out once, when first asked for.
+/// A chunk, and a window of it that is known to be UTF-8.
 ///
-/// An event stream is cut anywhere, so a chunk may begin and end within a character. Its text
-/// starts at the first line that starts in it, and ends before the first byte that is wrong
-/// or that lacks what would follow it.
+/// An event stream is cut anywhere, so a chunk may begin and end within a character; a value
+/// begins where a character does. The window moves to a value that is not in it, and reaches
+/// past it: to check much text at once is cheap, to call for every value is not.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
     pub(crate) chunk: &'a [u8],
-    pub(crate) first_line: usize,
-    known: Option<&'a str>,
+    window: &'a str,
+    /// Where in the chunk the window starts.
+    start: usize,
 }
 
 impl<'a> Source<'a> {
-    pub(crate) fn new(chunk: &'a [u8], first_line: usize) -> Self {
+    pub(crate) fn new(chunk: &'a [u8]) -> Self {
         Self {
             chunk,
-            first_line,
-            known: None,
+            window: "",
+            start: 0,
         }
     }
 
@@ -49,33 +50,38 @@ impl<'a> Source<'a> {
     where
         'a: 'b,
     {
-        let text = match self.known {
+        // A value before the window wraps around to an index past it.
+        let start = span.start.wrapping_sub(self.start);
+        let end = span.end.wrapping_sub(self.start);
+        match self.window.get(start..end) {
             Some(text) => text,
-            None => self.validate(),
-        };
-        let first = self.first_line;
-        match text.get(span.start.wrapping_sub(first)..span.end.wrapping_sub(first)) {
-            Some(text) => text,
-            None => decode(span.of(self.chunk), spare),
+            None => self.move_to(span, spare),
         }
     }
 
     #[inline(never)]
-    fn validate(&mut self) -> &'a str {
-        let bytes = &self.chunk[self.first_line..];
-        let text = from_utf8(bytes).unwrap_or_else(|error| {
-            str::from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to there")
-        });
-        self.known = Some(text);
-        text
+    fn move_to<'b>(&mut self, span: Span, spare: &'b mut String) -> &'b str
+    where
+        'a: 'b,
+    {
+        self.window = window(self.chunk, span);
+        self.start = span.start;
+        match self.window.get(..span.end - span.start) {
+            Some(text) => text,
+            None => decode(span.of(self.chunk), spare),
+        }
     }
 }
 
-/// Where the text ends that starts at `start`: before the first byte that is not UTF-8.
-pub(crate) fn valid_up_to(chunk: &[u8], start: usize) -> usize {
-    let bytes = &chunk[start..];
-    let len = from_utf8(bytes).map_or_else(|error| error.valid_up_to(), str::len);
-    start + len
+/// The text that starts with the value at `span` and reaches past it, up to the first byte that
+/// is not UTF-8, which may be in the value.
+pub(crate) fn window(chunk: &[u8], span: Span) -> &str {
+    const REACH: usize = 4 << 10;
+    let end = span.end.max(chunk.len().min(span.start + REACH));
+    let bytes = &chunk[span.start..end];
+    from_utf8(bytes).unwrap_or_else(|error| {
+        str::from_utf8(&bytes[..error.valid_up_to()]).expect("valid up to there")
+    })
 }
 
 /// The bytes as text; `spare` is where the text goes when it has to be repaired.

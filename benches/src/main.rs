@@ -1,0 +1,72 @@
+//! `cargo run --release -- [parsing|encoding] [part of a row's name] [part of a contestant's]`: see README.md.
+
+mod corpus;
+mod encoding;
+mod harness;
+mod parsing;
+
+use corpus::{CUTS, Corpus};
+use encoding::Payload;
+use harness::Row;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let table = arguments.next().unwrap_or_default();
+    let wanted = arguments.next().unwrap_or_default();
+    let who = arguments.next().unwrap_or_default();
+    if table.is_empty() || table == "parsing" {
+        parsing_table(&wanted, &who);
+    }
+    if table.is_empty() || table == "encoding" {
+        encoding_table(&wanted, &who);
+    }
+}
+
+fn encoding_table(wanted: &str, who: &str) {
+    println!("\nEncoding, ns an event (times ours):\n");
+    let mut first = true;
+    for payload in Payload::all() {
+        if !payload.name.contains(wanted) {
+            continue;
+        }
+        let mut contestants = payload.contestants();
+        contestants.retain(|contestant| contestant.name.contains(who));
+        let name = payload.name.to_owned();
+        let mut row = Row { name, events: encoding::BATCH, contestants };
+        if std::mem::take(&mut first) {
+            harness::head(&row);
+        }
+        run(&mut row);
+    }
+}
+
+fn parsing_table(wanted: &str, who: &str) {
+    println!("\nParsing, ns an event (times ours):\n");
+    let mut first = true;
+    for corpus in Corpus::all() {
+        for cut in CUTS {
+            let name = format!("{}, {}", corpus.name, cut.name);
+            if !name.contains(wanted) {
+                continue;
+            }
+            let (chunks, events) = corpus.chunks(cut);
+            let mut contestants = parsing::contestants(&chunks);
+            contestants.retain(|contestant| contestant.name.contains(who));
+            let mut row = Row { name, events, contestants };
+            if std::mem::take(&mut first) {
+                harness::head(&row);
+            }
+            run(&mut row);
+        }
+    }
+}
+
+#[cfg(not(feature = "allocations"))]
+fn run(row: &mut Row<'_>) {
+    harness::measure(row);
+}
+
+#[cfg(feature = "allocations")]
+fn run(row: &mut Row<'_>) {
+    harness::count(row);
+}
