@@ -8,12 +8,14 @@ use crate::identity;
 use crate::log::SharedLog;
 use crate::recovery::{Recovered, Recovery, recover};
 use crate::segment::Growth;
+use crate::snapshots::Snapshots;
 use crate::storage::Storage;
 
 /// A store without its thread: what is read, and who writes it.
 #[derive(Debug)]
 pub(crate) struct Engine {
     pub(crate) log: Arc<SharedLog>,
+    pub(crate) snapshots: Snapshots,
     pub(crate) committer: Committer,
     pub(crate) epoch: Epoch,
     pub(crate) recovery: Recovery,
@@ -29,7 +31,9 @@ impl Engine {
             report,
         } = recover(&*storage, &identity, growth)?;
         let log = Arc::new(SharedLog::new(state));
+        let snapshots = Snapshots::open(&*storage, &identity, Arc::clone(&log))?;
         Ok(Self {
+            snapshots,
             committer: Committer::new(storage, identity, Arc::clone(&log), tail),
             log,
             epoch: identity.epoch,

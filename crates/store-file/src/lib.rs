@@ -18,6 +18,7 @@ mod reply;
 mod request;
 mod scan;
 mod segment;
+mod snapshots;
 mod storage;
 mod store;
 #[cfg(test)]

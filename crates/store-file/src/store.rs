@@ -5,7 +5,7 @@ use eventwire_store::backend::{self, Log};
 use eventwire_store::{
     Actual, Append, AppendError, Appended, Capabilities, CheckpointStore, Conflict, Consumer,
     Epoch, EventStore, EventStream, IdempotencyKey, KeepError, Position, Query, ReadError,
-    ReadOptions, Recalled, Start, StoreFuture, Survives,
+    ReadOptions, Recalled, Snapshot, SnapshotName, SnapshotStore, Start, StoreFuture, Survives,
 };
 use thiserror::Error;
 
@@ -19,6 +19,7 @@ use crate::queue::Queue;
 use crate::recovery::Recovery;
 use crate::reply::reply;
 use crate::request::Request;
+use crate::snapshots::Snapshots;
 use crate::storage::{Disk, LockError};
 use crate::writer::Writer;
 
@@ -31,7 +32,7 @@ use crate::writer::Writer;
 /// Appends are handed to a thread of the store's own and never block their caller. Reads look
 /// into the index and the files on the thread that polls them: a page the system has in memory
 /// costs microseconds, one it must fetch what the disk takes. A scan reads at most 1 MiB, or
-/// one event.
+/// one event. Snapshots are read and written, though not synced, on the thread that calls.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     handle: Arc<Handle>,
@@ -40,6 +41,7 @@ pub struct FileStore {
 #[derive(Debug)]
 struct Handle {
     log: Arc<SharedLog>,
+    snapshots: Snapshots,
     queue: Arc<Queue>,
     writer: Writer,
     epoch: Epoch,
@@ -77,6 +79,7 @@ impl FileStore {
         Ok(Self {
             handle: Arc::new(Handle {
                 log: engine.log,
+                snapshots: engine.snapshots,
                 queue,
                 writer,
                 epoch: engine.epoch,
@@ -104,6 +107,7 @@ impl FileStore {
 
 impl Handle {
     fn close(&self) {
+        self.snapshots.close();
         self.queue.close();
         self.writer.join();
         self.log.watermark().close();
@@ -222,5 +226,23 @@ impl CheckpointStore for FileStore {
 
     fn remove_checkpoint(&self, consumer: Consumer) -> StoreFuture<Result<(), KeepError>> {
         self.handle.note(Note { consumer, at: None })
+    }
+}
+
+impl SnapshotStore for FileStore {
+    fn snapshot(&self, name: SnapshotName) -> StoreFuture<Result<Option<Snapshot>, ReadError>> {
+        StoreFuture::ready(self.handle.snapshots.read(&name))
+    }
+
+    fn save_snapshot(
+        &self,
+        name: SnapshotName,
+        snapshot: Snapshot,
+    ) -> StoreFuture<Result<(), KeepError>> {
+        StoreFuture::ready(self.handle.snapshots.save(&name, &snapshot))
+    }
+
+    fn remove_snapshot(&self, name: SnapshotName) -> StoreFuture<Result<(), KeepError>> {
+        StoreFuture::ready(self.handle.snapshots.remove(&name))
     }
 }

@@ -18,7 +18,7 @@ pub(crate) struct Label {
     pub(crate) store: Uuid,
     /// The life of the log that positions belong to.
     pub(crate) epoch: Epoch,
-    /// The position of the segment's first event; zero for the identity.
+    /// The position of the segment's first event; zero for what is no segment.
     pub(crate) first: u64,
 }
 
@@ -29,6 +29,8 @@ pub(crate) enum Kind {
     Identity,
     /// A segment of the log.
     Segment,
+    /// A snapshot beside the log.
+    Snapshot,
 }
 
 /// Why bytes are not the label they should be.
@@ -45,6 +47,7 @@ impl Kind {
         match self {
             Self::Identity => *b"EVWSTORE",
             Self::Segment => *b"EVWSEGMT",
+            Self::Snapshot => *b"EVWSNAPS",
         }
     }
 }

@@ -9,6 +9,7 @@ mod frame;
 mod label;
 mod note;
 mod record;
+mod snapshot;
 
 pub(crate) use body::{AppendHead, BodyReader, Entry};
 pub(crate) use checksum::Seed;
@@ -18,6 +19,8 @@ pub(crate) use frame::{
 pub(crate) use label::{Kind, LABEL_BYTES, Label, LabelError};
 pub(crate) use note::Note;
 pub(crate) use record::{Placing, decode, record_bytes};
+
+pub(crate) use snapshot::{decode_snapshot, encode_snapshot};
 
 use std::num::TryFromIntError;
 

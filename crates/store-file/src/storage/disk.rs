@@ -9,12 +9,12 @@ use super::{Storage, StorageFile};
 /// The name of the file whose lock says that a process has the directory open.
 const LOCK: &str = "LOCK";
 
-/// A directory of the operating system, locked for this process.
+/// A directory of the operating system; the store's own is locked for this process.
 #[derive(Debug)]
 pub(crate) struct Disk {
     directory: PathBuf,
     /// Locked until it is dropped.
-    _lock: File,
+    _lock: Option<File>,
 }
 
 /// Why a directory cannot be had.
@@ -52,7 +52,7 @@ impl Disk {
         writeln!(lock, "{}", std::process::id())?;
         Ok(Self {
             directory,
-            _lock: lock,
+            _lock: Some(lock),
         })
     }
 
@@ -133,6 +133,17 @@ impl Storage for Disk {
 
     fn sync(&self) -> io::Result<()> {
         sync_directory(&self.directory)
+    }
+
+    fn directory(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
+        let directory = self.path(name);
+        match fs::create_dir(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(Arc::new(Self {
+                directory,
+                _lock: None,
+            })),
+        }
     }
 }
 

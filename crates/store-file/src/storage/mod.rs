@@ -32,6 +32,10 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
 
     /// Makes the names durable.
     fn sync(&self) -> io::Result<()>;
+
+    /// The directory of this name within this one, made where there is none. It outlives this
+    /// one, and does not keep others out.
+    fn directory(&self, name: &str) -> io::Result<Arc<dyn Storage>>;
 }
 
 /// A file, read and written at places.

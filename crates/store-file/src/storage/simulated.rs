@@ -14,6 +14,8 @@ const SECTOR: usize = 512;
 #[derive(Debug, Clone)]
 pub(crate) struct Simulated {
     medium: Arc<Mutex<Medium>>,
+    /// What the names of this directory's files begin with on the medium.
+    prefix: String,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -55,6 +57,7 @@ impl Simulated {
         };
         Self {
             medium: Arc::new(Mutex::new(medium)),
+            prefix: String::new(),
         }
     }
 
@@ -90,6 +93,7 @@ impl Simulated {
         medium.fault = None;
         Self {
             medium: Arc::new(Mutex::new(medium)),
+            prefix: String::new(),
         }
     }
 
@@ -100,19 +104,20 @@ impl Simulated {
         medium.fault = None;
         Self {
             medium: Arc::new(Mutex::new(medium)),
+            prefix: String::new(),
         }
     }
 
     /// The bytes of a file.
     pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         let medium = self.lock();
-        medium.files[medium.names[name]].shown.clone()
+        medium.files[medium.names[&self.path(name)]].shown.clone()
     }
 
     /// Changes the bytes of a file behind the store's back.
     pub(crate) fn tamper(&self, name: &str, change: impl FnOnce(&mut Vec<u8>)) {
         let mut medium = self.lock();
-        let file = medium.names[name];
+        let file = medium.names[&self.path(name)];
         let file = &mut medium.files[file];
         change(&mut file.shown);
         file.durable.clone_from(&file.shown);
@@ -156,6 +161,10 @@ impl Simulated {
                 Err(io::Error::other("the power is off"))
             }
         }
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("{}{name}", self.prefix)
     }
 
     fn open_inode(&self, inode: usize) -> Arc<dyn StorageFile> {
@@ -224,11 +233,18 @@ impl File {
 
 impl Storage for Simulated {
     fn list(&self) -> io::Result<Vec<String>> {
-        self.atomically(|medium| Ok(medium.names.keys().cloned().collect()))
+        self.atomically(|medium| {
+            let names = medium.names.keys();
+            let own = names.filter_map(|name| name.strip_prefix(&self.prefix));
+            Ok(own
+                .filter(|name| !name.contains('/'))
+                .map(str::to_owned)
+                .collect())
+        })
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        let inode = self.atomically(|medium| medium.inode(name))?;
+        let inode = self.atomically(|medium| medium.inode(&self.path(name)))?;
         Ok(self.open_inode(inode))
     }
 
@@ -236,7 +252,7 @@ impl Storage for Simulated {
         let inode = self.atomically(|medium| {
             medium.files.push(File::default());
             let inode = medium.files.len() - 1;
-            medium.names.insert(name.to_owned(), inode);
+            medium.names.insert(self.path(name), inode);
             Ok(inode)
         })?;
         Ok(self.open_inode(inode))
@@ -244,17 +260,17 @@ impl Storage for Simulated {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.atomically(|medium| {
-            let inode = medium.inode(from)?;
-            medium.names.remove(from);
-            medium.names.insert(to.to_owned(), inode);
+            let inode = medium.inode(&self.path(from))?;
+            medium.names.remove(&self.path(from));
+            medium.names.insert(self.path(to), inode);
             Ok(())
         })
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {
         self.atomically(|medium| {
-            medium.inode(name)?;
-            medium.names.remove(name);
+            medium.inode(&self.path(name))?;
+            medium.names.remove(&self.path(name));
             Ok(())
         })
     }
@@ -264,6 +280,14 @@ impl Storage for Simulated {
             medium.durable_names = medium.names.clone();
             Ok(())
         })
+    }
+
+    fn directory(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
+        let directory = Self {
+            prefix: format!("{}{name}/", self.prefix),
+            ..self.clone()
+        };
+        self.atomically(|_| Ok(Arc::new(directory) as Arc<dyn Storage>))
     }
 }
 

@@ -8,6 +8,8 @@ mod flips;
 mod power;
 mod workload;
 
+pub(crate) use workload::open;
+
 use std::ops::Range;
 use std::thread;
 

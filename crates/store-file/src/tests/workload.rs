@@ -29,7 +29,7 @@ pub(super) type Payloads = Vec<String>;
 /// How far consumers have come; those that were never heard of are not in it.
 type Checkpoints = BTreeMap<Consumer, Position>;
 
-pub(super) fn open(medium: &Simulated) -> Result<Engine, OpenError> {
+pub(crate) fn open(medium: &Simulated) -> Result<Engine, OpenError> {
     Engine::open(Box::new(medium.clone()), GROWTH)
 }
 
