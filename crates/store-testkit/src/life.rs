@@ -2,20 +2,24 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::harness::Reopen;
-use crate::subject::{Subject, inside};
+use crate::subject::{Make, Subject, inside};
 
 /// A store from one opening to the next.
 pub struct Life<H: Reopen> {
     subject: Subject,
     store: Arc<H::Store>,
     harness: Arc<H>,
-    make: fn() -> H,
+    make: Arc<Make<H>>,
 }
 
 impl<H: Reopen> Life<H> {
     /// The first life of a fresh store.
     #[must_use]
-    pub fn begin(make: fn() -> H) -> Self {
+    pub fn begin(make: impl Fn() -> H + Send + Sync + 'static) -> Self {
+        Self::begin_shared(Arc::new(make))
+    }
+
+    fn begin_shared(make: Arc<Make<H>>) -> Self {
         let harness = Arc::new(make());
         let store = inside(|work| harness.enter(work), harness.open());
         Self::of(store, harness, make)
@@ -42,7 +46,7 @@ impl<H: Reopen> Life<H> {
     /// The first life of another store, as fresh as this one was.
     #[must_use]
     pub fn another(&self) -> Self {
-        Self::begin(self.make)
+        Self::begin_shared(Arc::clone(&self.make))
     }
 
     /// The store of this life.
@@ -51,10 +55,10 @@ impl<H: Reopen> Life<H> {
         &self.subject
     }
 
-    fn of(store: H::Store, harness: Arc<H>, make: fn() -> H) -> Self {
+    fn of(store: H::Store, harness: Arc<H>, make: Arc<Make<H>>) -> Self {
         let store = Arc::new(store);
         Self {
-            subject: Subject::new(Arc::clone(&store), &harness, make),
+            subject: Subject::new(Arc::clone(&store), &harness, &make),
             store,
             harness,
             make,

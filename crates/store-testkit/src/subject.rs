@@ -25,6 +25,9 @@ pub struct Subject {
     surroundings: Surroundings,
 }
 
+/// Makes harnesses.
+pub(crate) type Make<H> = dyn Fn() -> H + Send + Sync;
+
 /// [`Harness::enter`] of the harness the store came from.
 type Enter = dyn Fn(&mut dyn FnMut()) + Send + Sync;
 
@@ -38,19 +41,27 @@ struct Surroundings {
 impl Subject {
     /// A fresh store from a fresh harness.
     #[must_use]
-    pub fn open<H: Harness>(make: fn() -> H) -> Self {
+    pub fn open<H: Harness>(make: impl Fn() -> H + Send + Sync + 'static) -> Self {
+        Self::open_shared(&(Arc::new(make) as Arc<Make<H>>))
+    }
+
+    fn open_shared<H: Harness>(make: &Arc<Make<H>>) -> Self {
         let harness = Arc::new(make());
         let store = inside(|work| harness.enter(work), harness.open());
         Self::new(Arc::new(store), &harness, make)
     }
 
-    pub(crate) fn new<H: Harness>(store: Arc<H::Store>, harness: &Arc<H>, make: fn() -> H) -> Self {
-        let harness = Arc::clone(harness);
+    pub(crate) fn new<H: Harness>(
+        store: Arc<H::Store>,
+        harness: &Arc<H>,
+        make: &Arc<Make<H>>,
+    ) -> Self {
+        let (harness, make) = (Arc::clone(harness), Arc::clone(make));
         Self {
             store,
             surroundings: Surroundings {
                 enter: Arc::new(move |work| harness.enter(work)),
-                fresh: Arc::new(move || Self::open(make)),
+                fresh: Arc::new(move || Self::open_shared(&make)),
             },
         }
     }

@@ -23,7 +23,8 @@ pub(crate) fn together<T: Send>(count: usize, work: impl Fn(usize) -> T + Sync) 
 }
 
 /// Lets `workers` threads work, and `lookers` others look again and again until the work is
-/// done, and once more. Work that panics is done as well, so that nobody looks for ever.
+/// done, and twice more: on a busy machine it may be done before anyone has looked. Work that
+/// panics is done as well, so that nobody looks for ever.
 pub(crate) fn beside(
     workers: usize,
     work: impl Fn(usize) + Sync,
@@ -40,6 +41,7 @@ pub(crate) fn beside(
         while working.load(Ordering::Acquire) > 0 {
             look(index - workers);
         }
+        look(index - workers);
         look(index - workers);
     });
 }

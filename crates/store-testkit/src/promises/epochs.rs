@@ -1,6 +1,6 @@
 //! An epoch names one life of one log, so that a place in another is recognised.
 
-use eventwire_store::{Cursor, Position};
+use eventwire_store::Position;
 
 use crate::sample::{one, several};
 use crate::subject::Subject;
@@ -23,19 +23,6 @@ pub fn a_log_keeps_its_epoch(subject: &Subject) {
     for n in 0..5 {
         subject.put(several("room-1", n + 1));
         assert_eq!(subject.store().epoch(), epoch);
-    }
-}
-
-/// A cursor of any place survives a round trip through its text.
-pub fn cursors_survive_their_text(subject: &Subject) {
-    let epoch = subject.store().epoch();
-    let positions = subject.put(several("room-1", 20)).positions;
-    for position in positions
-        .into_iter()
-        .chain([Position::ORIGIN, subject.head()])
-    {
-        let cursor = Cursor { epoch, position };
-        assert_eq!(cursor.to_string().parse(), Ok(cursor));
     }
 }
 

@@ -95,13 +95,6 @@ pub fn no_event_lies_at_either_end(subject: &Subject) {
     }
 }
 
-/// A position survives a round trip through its text.
-pub fn positions_survive_their_text(subject: &Subject) {
-    for position in subject.put(several("room-1", 30)).positions {
-        assert_eq!(position.to_string().parse(), Ok(position));
-    }
-}
-
 /// No two events have one position, and a read shows them in order.
 pub fn every_event_has_a_place_of_its_own(subject: &Subject) {
     together(6, |writer| {
