@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod conformance;
+pub mod extras;
 mod harness;
 mod history;
 mod life;
@@ -15,6 +16,7 @@ mod threads;
 mod watchdog;
 
 pub use conformance::{PROMISES, Promise, run, run_reopening};
+pub use extras::run_extra;
 pub use harness::{Fresh, Harness, Reopen};
 pub use history::{Attempt, Broken, History, Reader};
 pub use life::Life;
