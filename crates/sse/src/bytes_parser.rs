@@ -88,10 +88,7 @@ impl BytesParser {
             joined.extend_from_slice(&chunk);
             chunk = joined.freeze();
         }
-        self.pos = match self.engine.absorb(&chunk) {
-            true => chunk.len(),
-            false => self.engine.begin(&chunk),
-        };
+        self.pos = self.engine.begin(&chunk);
         self.window = 0..0;
         self.chunk = chunk;
     }

@@ -3,8 +3,6 @@ use alloc::vec::Vec;
 use core::mem;
 use core::time::Duration;
 
-use memchr::memchr2;
-
 use crate::block::{Block, Held, Place, clear};
 use crate::limits::{Limits, TooLarge};
 use crate::line::{Line, split};
@@ -117,12 +115,15 @@ impl Engine {
         self.block = Block::EMPTY;
     }
 
-    /// Takes the chunk in and answers where to read on in it.
+    /// Takes the chunk in and answers where to read on in it: at its end if that was all.
     #[inline]
     pub(crate) fn begin(&mut self, chunk: &[u8]) -> usize {
-        match self.lead {
-            Lead::Nothing => 0,
-            lead => self.lead(lead, chunk),
+        match (self.lead, self.state) {
+            (Lead::Nothing, State::Data { line_len, event_at }) => {
+                self.absorb(chunk, line_len, event_at)
+            }
+            (Lead::Nothing, _) => 0,
+            (lead, _) => self.lead(lead, chunk),
         }
     }
 
@@ -155,19 +156,16 @@ impl Engine {
         }
     }
 
-    /// Takes a chunk that lies within the value of a `data` line; whether it does.
+    /// Takes the chunk if it lies within the value of a `data` line, and if so all of it.
     #[inline]
-    pub(crate) fn absorb(&mut self, chunk: &[u8]) -> bool {
-        let State::Data { line_len, event_at } = self.state else {
-            return false;
-        };
+    fn absorb(&mut self, chunk: &[u8], line_len: usize, event_at: usize) -> usize {
         let line_len = line_len + chunk.len();
         if line_end::<1>(chunk, 0).is_some() || self.limits.passed(line_len, event_at).is_some() {
-            return false;
+            return 0;
         }
         self.held.data.extend_from_slice(chunk);
         self.state = State::Data { line_len, event_at };
-        true
+        chunk.len()
     }
 
     /// Takes what the block needs out of the chunk, which the engine sees no more.
@@ -212,25 +210,35 @@ impl Engine {
         scan.next
     }
 
-    /// Reads one line of any kind, or a run of them that has nothing to tell; answers where to
-    /// read on.
+    /// Reads lines of any kind until there is something to tell, a block has ended, or the chunk
+    /// has; answers where to read on.
     #[inline(never)]
-    pub(crate) fn step(&mut self, chunk: &[u8], pos: usize) -> (usize, Step) {
-        if !matches!(self.state, State::BlockStart | State::LineStart) {
-            return self.resume(chunk, pos);
-        }
-        let pos = self.join(chunk, pos);
-        let rest = &chunk[pos..];
-        match memchr2(b'\n', b'\r', rest) {
-            Some(len) => {
-                let next = self.next_line(chunk, pos + len);
-                (next, self.line(&chunk[..pos + len], pos))
+    pub(crate) fn step(&mut self, chunk: &[u8], mut pos: usize) -> (usize, Step) {
+        loop {
+            let step;
+            (pos, step) = match self.state {
+                State::BlockStart | State::LineStart => self.line_start(chunk, pos),
+                _ => self.resume(chunk, pos),
+            };
+            if !matches!(step, Step::Again) || self.state == State::BlockStart {
+                return (pos, step);
             }
-            None if rest.is_empty() => (pos, Step::Done),
+        }
+    }
+
+    fn line_start(&mut self, chunk: &[u8], pos: usize) -> (usize, Step) {
+        let pos = self.join(chunk, pos);
+        match line_end::<1>(chunk, pos) {
+            Some(end) => {
+                let next = self.next_line(chunk, end);
+                (next, self.line(&chunk[..end], pos))
+            }
+            None if pos == chunk.len() => (pos, Step::Done),
             None => {
                 self.held.line.clear();
                 self.state = State::Line;
-                self.resume(chunk, pos)
+                let part = self.hold_head(chunk, &chunk[pos..]);
+                (chunk.len(), self.hold(part, false))
             }
         }
     }
@@ -365,11 +373,10 @@ impl Engine {
 
     /// The rest of a line whose beginning came before, or of a block that is left out.
     fn resume(&mut self, chunk: &[u8], pos: usize) -> (usize, Step) {
-        let rest = &chunk[pos..];
-        let end = memchr2(b'\n', b'\r', rest);
-        let part = &rest[..end.unwrap_or(rest.len())];
+        let end = line_end::<1>(chunk, pos);
+        let part = &chunk[pos..end.unwrap_or(chunk.len())];
         let next = match end {
-            Some(len) => self.next_line(chunk, pos + len),
+            Some(end) => self.next_line(chunk, end),
             None => chunk.len(),
         };
         let part = match self.state {

@@ -88,10 +88,10 @@ impl Parser {
     /// Hands every item that ends in this chunk to `each`.
     #[inline]
     pub fn feed_each(&mut self, chunk: &[u8], mut each: impl FnMut(Item<'_>)) {
-        if self.engine.absorb(chunk) {
+        let mut pos = self.engine.begin(chunk);
+        if pos == chunk.len() {
             return;
         }
-        let mut pos = self.engine.begin(chunk);
         let mut source = Source::new(chunk);
         loop {
             pos = match self.engine.whole(chunk, pos) {
@@ -101,10 +101,14 @@ impl Parser {
                 }
                 Err(pos) => {
                     let (next, step) = self.engine.step(chunk, pos);
-                    if let Some(item) = self.item(step, &mut source) {
-                        each(item);
-                    } else if let Step::Done = step {
-                        return self.engine.end(chunk);
+                    match step {
+                        Step::Again => {}
+                        Step::Done => return self.engine.end(chunk),
+                        step => {
+                            if let Some(item) = self.item(step, &mut source) {
+                                each(item);
+                            }
+                        }
                     }
                     next
                 }
@@ -194,12 +198,17 @@ impl<'c> Items<'_, 'c> {
         clippy::should_implement_trait,
         reason = "an iterator cannot lend from itself"
     )]
-    #[inline]
+    #[inline(always)]
     pub fn next(&mut self) -> Option<Item<'_>> {
+        if self.pos == self.source.chunk.len() {
+            return None;
+        }
+        self.advance()
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Option<Item<'_>> {
         loop {
-            if self.pos == self.source.chunk.len() {
-                return None;
-            }
             match self.parser.engine.whole(self.source.chunk, self.pos) {
                 Ok(scan) => {
                     self.pos = scan.next;
@@ -210,6 +219,7 @@ impl<'c> Items<'_, 'c> {
                     self.pos = next;
                     match step {
                         Step::Again => {}
+                        Step::Done => return None,
                         step => return self.parser.item(step, &mut self.source),
                     }
                 }
