@@ -4,17 +4,18 @@ pub mod checkpoints;
 pub mod retention;
 pub mod snapshots;
 
-use std::sync::Arc;
-
 use crate::harness::Harness;
-use crate::subject::{Subject, inside};
+use crate::subject::Subject;
 use crate::watchdog::watched;
 
 /// Holds a fresh store to a promise of one of the traits beside the contract.
 ///
 /// # Panics
 /// Where the store breaks the promise, or takes longer than [`Harness::PATIENCE`].
-pub fn run_extra<H: Harness>(make: fn() -> H, test: fn(&Subject, &H::Store)) {
+pub fn run_extra<H: Harness>(
+    make: impl Fn() -> H + Send + Sync + 'static,
+    test: fn(&Subject, &H::Store),
+) {
     watched(H::PATIENCE, move || {
         let (subject, store) = Subject::open_with_store(make);
         test(&subject, &store);
@@ -130,14 +131,4 @@ macro_rules! declare_extras {
             )*
         }
     };
-}
-
-impl Subject {
-    /// A fresh store from a fresh harness, and the store as what it is.
-    fn open_with_store<H: Harness>(make: fn() -> H) -> (Self, Arc<H::Store>) {
-        let harness = Arc::new(make());
-        let store = Arc::new(inside(|work| harness.enter(work), harness.open()));
-        let subject = Self::new(Arc::clone(&store), &harness, make);
-        (subject, store)
-    }
 }
