@@ -8,6 +8,7 @@ use crate::event_id::EventId;
 use crate::event_name::EventName;
 use crate::event_ref::EventRef;
 use crate::frame::Frame;
+use crate::segments::Segments;
 
 /// An event to send, that owns its parts.
 ///
@@ -112,6 +113,14 @@ impl Event {
     /// When the buffer cannot grow and has room for less than [`encoded_len`](Self::encoded_len).
     pub fn put_into(&self, out: &mut impl BufMut) {
         self.borrow().put_into(out);
+    }
+
+    /// The block as slices for one vectored write, which share the data.
+    ///
+    /// Together they are the bytes of [`encode`](Self::encode).
+    #[must_use]
+    pub fn segments(&self) -> Segments {
+        Segments::new(&self.head(), self.data.clone())
     }
 
     fn borrow(&self) -> EventRef<'_> {

@@ -22,6 +22,7 @@ mod lines;
 mod message;
 mod parser;
 mod scan;
+mod segments;
 mod source;
 mod text;
 
@@ -37,4 +38,5 @@ pub use item::{Item, MessageRef};
 pub use limits::{Limits, TooLarge};
 pub use message::{Message, OwnedItem};
 pub use parser::{Items, Parser};
+pub use segments::Segments;
 pub use text::Text;

@@ -32,6 +32,12 @@ impl<'a> Iterator for Lines<'a> {
     }
 }
 
+/// The first line break at or after `start`, and what comes after it.
+pub(crate) fn break_at(text: &[u8], start: usize) -> Option<(usize, usize)> {
+    let end = line_end::<1>(text, start)?;
+    Some((end, after(text, end)))
+}
+
 /// Past the line break at `end`.
 fn after(text: &[u8], end: usize) -> usize {
     if text[end..].starts_with(b"\r\n") {

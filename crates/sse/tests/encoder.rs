@@ -21,6 +21,9 @@ fn check(event: &Event, expected: &str) {
     let mut out = BytesMut::new();
     event.put_into(&mut out);
     assert_eq!(out, expected.as_bytes());
+
+    let segments: Vec<u8> = event.segments().flatten().collect();
+    assert_eq!(segments, expected.as_bytes());
 }
 
 fn text(frame: &Frame) -> &str {

@@ -194,6 +194,8 @@ proptest! {
         let mut buffer = BytesMut::new();
         event.put_into(&mut buffer);
         prop_assert_eq!(&buffer, frame.as_bytes());
+        let segments: Vec<u8> = event.segments().flatten().collect();
+        prop_assert_eq!(&segments, frame.as_bytes());
         prop_assert!(!frame.as_bytes().contains(&b'\r'), "line ends are LF");
     }
 
