@@ -203,3 +203,33 @@ fn a_delay_of_any_length_is_a_duration() {
     let (told, _) = interpret(b"retry: 99999999999999999999\n", Bounds::NONE, "");
     assert_eq!(told, [Told::Retry(Duration::from_millis(u64::MAX))]);
 }
+
+#[test]
+fn every_vector_holds_a_clause_and_every_clause_has_vectors() {
+    const TABLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/sse-conformance.md");
+    let table = std::fs::read_to_string(TABLE).unwrap();
+    let rows = table
+        .lines()
+        .filter(|line| line.matches(" | ").count() == 2);
+    let cells = rows.map(|row| row.rsplit(" | ").next().unwrap());
+    let names: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let stands_for = |name: &str, id: &str| match name.strip_suffix('*') {
+        Some(beginning) => id.starts_with(beginning),
+        None => id == name,
+    };
+    let ids: Vec<String> = vectors().map(|vector| vector.id).collect();
+    for name in &names {
+        assert!(
+            ids.iter().any(|id| stands_for(name, id)),
+            "no vector is called `{name}`"
+        );
+    }
+    for id in &ids {
+        assert!(
+            names.iter().any(|name| stands_for(name, id)),
+            "no clause has `{id}`"
+        );
+    }
+}
