@@ -210,9 +210,13 @@ fn every_vector_holds_a_clause_and_every_clause_has_vectors() {
     let table = std::fs::read_to_string(TABLE).unwrap();
     let rows = table
         .lines()
-        .filter(|line| line.matches(" | ").count() == 2);
-    let cells = rows.map(|row| row.rsplit(" | ").next().unwrap());
+        .map(|line| line.split('|').collect::<Vec<_>>());
+    let cells: Vec<&str> = rows
+        .filter(|row| row.len() == 5)
+        .map(|row| row[3])
+        .collect();
     let names: Vec<&str> = cells
+        .iter()
         .flat_map(|cell| cell.split('`').skip(1).step_by(2))
         .collect();
     let stands_for = |name: &str, id: &str| match name.strip_suffix('*') {
