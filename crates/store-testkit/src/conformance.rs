@@ -22,6 +22,20 @@ pub fn run<H: Harness>(make: impl Fn() -> H + Send + Sync + 'static, test: fn(&S
     watched(H::PATIENCE, move || test(&Subject::open(make)));
 }
 
+/// Holds a fresh store to one promise about something that not every store has.
+///
+/// # Panics
+/// Where the store breaks the promise, or takes longer than [`Harness::PATIENCE`].
+pub fn run_with<H: Harness>(
+    make: impl Fn() -> H + Send + Sync + 'static,
+    test: fn(&Subject, &H::Store),
+) {
+    watched(H::PATIENCE, move || {
+        let (subject, store) = Subject::open_with(make);
+        test(&subject, &store);
+    });
+}
+
 /// Holds a fresh store that can be reopened to one promise about what it keeps.
 ///
 /// # Panics
@@ -49,10 +63,28 @@ pub const PROMISES: &[Promise] = crate::each_promise!(list_promises);
 /// * `conformance!(reopening: expr)`: an expression that makes a [`Reopen`] harness. Adds the
 ///   chapter [`durability`](crate::promises::durability).
 ///
+/// What not every store has is a call of its own, in the same module or another, with
+/// `harness:` or `reopening:` as above:
+///
+/// * `conformance!(checkpoints, harness: expr)` for a
+///   [`CheckpointStore`](eventwire_store::CheckpointStore).
+/// * `conformance!(snapshots, harness: expr)` for a
+///   [`SnapshotStore`](eventwire_store::SnapshotStore).
+/// * `conformance!(retention, harness: expr)` for a [`Retention`](eventwire_store::Retention).
+///
 /// The expression is evaluated for each test. Two stores of one crate are tested in two
 /// modules, or in two files under `tests/`.
 #[macro_export]
 macro_rules! conformance {
+    (checkpoints, $form:ident: $harness:expr) => {
+        $crate::checkpoint_promises!($form: $harness);
+    };
+    (snapshots, $form:ident: $harness:expr) => {
+        $crate::snapshot_promises!($form: $harness);
+    };
+    (retention, $form:ident: $harness:expr) => {
+        $crate::retention_promises!($form: $harness);
+    };
     (harness: $harness:expr) => {
         fn harness() -> impl $crate::Harness {
             $harness
@@ -160,6 +192,18 @@ macro_rules! each_promise {
                 of_writers_who_share_a_key_by_mistake_one_wins
                 a_key_is_remembered_behind_many_others
                 any_text_is_a_key_of_its_own
+            }
+            consuming {
+                a_store_without_checkpoints_in_appends_says_so
+                an_effect_happens_once
+                an_effect_of_something_earlier_is_refused
+                consumers_are_apart
+                the_checkpoint_counts_as_one_past_the_last_guard
+                a_refused_append_moves_no_checkpoint
+                a_key_is_looked_at_before_the_checkpoint
+                of_instances_at_once_one_writes_each_effect
+                a_consumer_that_starts_over_has_each_effect_once
+                a_checkpoint_is_no_event
             }
             order {
                 an_empty_log_has_its_head_at_the_origin
@@ -406,12 +450,13 @@ mod tests {
 
     #[test]
     fn no_promise_is_missing_from_the_table() {
-        let table = include_str!("conformance.rs");
+        let table = concat!(include_str!("conformance.rs"), include_str!("optional.rs"));
         let listed: BTreeSet<&str> = table.lines().map(str::trim).collect();
         let chapters = written! {
-            "atomicity" "backward" "boundaries" "cancelling" "durability" "epochs" "filters"
-            "guards" "hostile" "idempotency" "limits" "order" "random" "reading" "storm"
-            "subscribing" "versions" "waiting"
+            "atomicity" "backward" "boundaries" "cancelling" "checkpoints" "consuming"
+            "durability" "epochs" "filters" "guards" "hostile" "idempotency" "limits" "order"
+            "random" "reading" "retention" "snapshots" "storm" "subscribing" "versions"
+            "waiting"
         };
         let modules = include_str!("promises/mod.rs").matches("pub mod ").count();
         assert_eq!(modules, chapters.len(), "each chapter is looked through");

@@ -8,6 +8,7 @@ mod life;
 mod lockstep;
 mod model;
 mod operation;
+mod optional;
 pub mod promises;
 mod recorder;
 mod sample;
@@ -15,7 +16,9 @@ mod subject;
 mod threads;
 mod watchdog;
 
-pub use conformance::{PROMISES, Promise, run, run_reopening};
+pub use conformance::{PROMISES, Promise, run, run_reopening, run_with};
+#[doc(hidden)]
+pub use eventwire_store;
 pub use extras::run_extra;
 pub use harness::{Fresh, Harness, Reopen};
 pub use history::{Attempt, Broken, History, Reader};

@@ -55,6 +55,12 @@ impl<H: Reopen> Life<H> {
         &self.subject
     }
 
+    /// The store itself, with all that it is.
+    #[must_use]
+    pub fn store(&self) -> &H::Store {
+        &self.store
+    }
+
     fn of(store: H::Store, harness: Arc<H>, make: Arc<Make<H>>) -> Self {
         let store = Arc::new(store);
         Self {

@@ -1,7 +1,8 @@
 //! Names and events to test with, made of text that is known to be right.
 
 use eventwire_store::{
-    Append, Category, EventType, IdempotencyKey, NewEvent, Query, RecordedEvent, StreamName, Tag,
+    Append, Category, Consumer, EventType, IdempotencyKey, NewEvent, Query, RecordedEvent,
+    SnapshotName, StreamName, Tag,
 };
 
 const VALID: &str = "the kit's own names are valid";
@@ -24,6 +25,14 @@ pub(crate) fn tag(name: &str) -> Tag {
 
 pub(crate) fn key(name: &str) -> IdempotencyKey {
     IdempotencyKey::new(name).expect(VALID)
+}
+
+pub(crate) fn consumer(name: &str) -> Consumer {
+    Consumer::new(name).expect(VALID)
+}
+
+pub(crate) fn snapshot_name(name: &str) -> SnapshotName {
+    SnapshotName::new(name).expect(VALID)
 }
 
 /// An event of a type, with no payload.

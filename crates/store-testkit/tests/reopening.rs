@@ -21,3 +21,6 @@ impl Reopen for Kept {
 }
 
 eventwire_store_testkit::conformance!(reopening: Kept);
+eventwire_store_testkit::conformance!(checkpoints, reopening: Kept);
+eventwire_store_testkit::conformance!(snapshots, reopening: Kept);
+eventwire_store_testkit::conformance!(retention, reopening: Kept);

@@ -1,5 +1,9 @@
-//! The store in memory keeps every promise of the contract.
+//! The store in memory keeps every promise of the contract, and has all that is optional.
 
 use eventwire_store::MemoryStore;
+use eventwire_store_testkit::{Fresh, conformance};
 
-eventwire_store_testkit::conformance!(MemoryStore::new());
+conformance!(MemoryStore::new());
+conformance!(checkpoints, harness: Fresh::new(MemoryStore::new));
+conformance!(snapshots, harness: Fresh::new(MemoryStore::new));
+conformance!(retention, harness: Fresh::new(MemoryStore::new));
