@@ -17,10 +17,22 @@ pub struct Cut {
 }
 
 pub const CUTS: [Cut; 4] = [
-    Cut { name: "whole", size: usize::MAX },
-    Cut { name: "16 KiB", size: 16 << 10 },
-    Cut { name: "1,460 B", size: 1_460 },
-    Cut { name: "7 B", size: 7 },
+    Cut {
+        name: "whole",
+        size: usize::MAX,
+    },
+    Cut {
+        name: "16 KiB",
+        size: 16 << 10,
+    },
+    Cut {
+        name: "1,460 B",
+        size: 1_460,
+    },
+    Cut {
+        name: "7 B",
+        size: 7,
+    },
 ];
 
 impl Corpus {
@@ -40,19 +52,30 @@ impl Corpus {
 
     fn repeated(name: &'static str, size: usize, event: &[u8]) -> Self {
         let events = size.div_ceil(event.len());
-        Self { name, events, stream: Bytes::from(event.repeat(events)) }
+        Self {
+            name,
+            events,
+            stream: Bytes::from(event.repeat(events)),
+        }
     }
 
     /// The stream, cut, as many times over as lets a parser forget how it began, and how many
     /// events that are.
     pub fn chunks(&self, cut: Cut) -> (Vec<Bytes>, usize) {
         let size = cut.size.min(self.stream.len());
-        let times = if size < 1_000 { 1 } else { (8 << 20) / self.stream.len() };
+        let times = if size < 1_000 {
+            1
+        } else {
+            (8 << 20) / self.stream.len()
+        };
         let once = (0..self.stream.len())
             .step_by(size)
             .map(|at| self.stream.slice(at..self.stream.len().min(at + size)));
         let chunks: Vec<Bytes> = once.collect();
-        (std::iter::repeat_n(chunks, times).flatten().collect(), self.events * times)
+        (
+            std::iter::repeat_n(chunks, times).flatten().collect(),
+            self.events * times,
+        )
     }
 }
 
@@ -74,7 +97,12 @@ fn anthropic() -> Vec<u8> {
     let mut data = head.as_bytes().to_vec();
     data.resize(120 - 3, b'w');
     data.extend_from_slice(b"\"}}");
-    [b"event: content_block_delta\ndata: ", data.as_slice(), b"\n\n"].concat()
+    [
+        b"event: content_block_delta\ndata: ",
+        data.as_slice(),
+        b"\n\n",
+    ]
+    .concat()
 }
 
 pub fn feed_data() -> Vec<u8> {
@@ -85,11 +113,18 @@ pub fn feed_data() -> Vec<u8> {
 }
 
 fn feed() -> Vec<u8> {
-    [b"event: message-posted\nid: 7f3a.104211\ndata: ", feed_data().as_slice(), b"\n\n"].concat()
+    [
+        b"event: message-posted\nid: 7f3a.104211\ndata: ",
+        feed_data().as_slice(),
+        b"\n\n",
+    ]
+    .concat()
 }
 
 fn crlf(lf: &[u8]) -> Vec<u8> {
-    String::from_utf8_lossy(lf).replace('\n', "\r\n").into_bytes()
+    String::from_utf8_lossy(lf)
+        .replace('\n', "\r\n")
+        .into_bytes()
 }
 
 fn lines(count: usize, len: usize) -> Vec<u8> {

@@ -30,13 +30,22 @@ impl Payload {
     pub fn all() -> Vec<Self> {
         let bare = |name, data: Vec<u8>| {
             let data = String::from_utf8(data).expect("a corpus is text").leak();
-            Self { name, event: None, id: None, data }
+            Self {
+                name,
+                event: None,
+                id: None,
+                data,
+            }
         };
         let feed = bare("86 B with `event:` and `id:`", crate::corpus::feed_data());
         vec![
             bare("280 B", crate::corpus::openai_data()),
             bare("1 B", b"x".to_vec()),
-            Self { event: Some("message-posted"), id: Some("7f3a.104211"), ..feed },
+            Self {
+                event: Some("message-posted"),
+                id: Some("7f3a.104211"),
+                ..feed
+            },
             bare("64 KiB of 64 lines", crate::corpus::text(64, 1_023)),
             bare("800 B of 100 lines", crate::corpus::text(100, 7)),
         ]
@@ -126,7 +135,9 @@ impl Payload {
             }
             Ok::<_, Infallible>(actix::Event::Data(data))
         });
-        let mut body = pin!(actix::Sse::from_stream(stream::iter(events.collect::<Vec<_>>())));
+        let mut body = pin!(actix::Sse::from_stream(stream::iter(
+            events.collect::<Vec<_>>()
+        )));
         let mut context = Context::from_waker(Waker::noop());
         let mut sum = 0;
         while let Poll::Ready(Some(Ok(bytes))) = body.as_mut().poll_next(&mut context) {

@@ -22,7 +22,11 @@ pub enum Kind {
 
 impl<'a> Contestant<'a> {
     pub fn new(name: &'static str, kind: Kind, work: impl FnMut() -> usize + 'a) -> Self {
-        Self { name, kind, work: Box::new(work) }
+        Self {
+            name,
+            kind,
+            work: Box::new(work),
+        }
     }
 }
 
@@ -78,18 +82,26 @@ pub fn measure(row: &mut Row<'_>) {
             continue;
         }
         let time = median(samples[index].clone());
-        let ratios = samples[index].iter().zip(&samples[0]).map(|(theirs, ours)| theirs / ours);
+        let ratios = samples[index]
+            .iter()
+            .zip(&samples[0])
+            .map(|(theirs, ours)| theirs / ours);
         let ratio = median(ratios.collect());
         match contestant.kind {
             _ if index == 0 => print!(" **{}** |", number(time)),
             _ => print!(" {} ({ratio:.2}) |", number(time)),
         }
     }
-    let best = row.contestants.iter().enumerate().filter(|(index, contestant)| {
-        contestant.kind == Kind::Peer && runs[*index] > 0
-    });
+    let best = row
+        .contestants
+        .iter()
+        .enumerate()
+        .filter(|(index, contestant)| contestant.kind == Kind::Peer && runs[*index] > 0);
     let best = best.map(|(index, contestant)| {
-        let ratios = samples[index].iter().zip(&samples[0]).map(|(theirs, ours)| theirs / ours);
+        let ratios = samples[index]
+            .iter()
+            .zip(&samples[0])
+            .map(|(theirs, ours)| theirs / ours);
         (median(ratios.collect()), contestant.name)
     });
     match best.min_by(|a, b| a.0.total_cmp(&b.0)) {
@@ -113,7 +125,11 @@ pub fn count(row: &mut Row<'_>) {
 }
 
 pub fn head(row: &Row<'_>) {
-    let names: Vec<_> = row.contestants.iter().map(|contestant| contestant.name).collect();
+    let names: Vec<_> = row
+        .contestants
+        .iter()
+        .map(|contestant| contestant.name)
+        .collect();
     println!("| | {} | best peer / ours |", names.join(" | "));
     println!("|---|{}--:|", "--:|".repeat(names.len()));
 }

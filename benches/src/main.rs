@@ -32,7 +32,11 @@ fn encoding_table(wanted: &str, who: &str) {
         let mut contestants = payload.contestants();
         contestants.retain(|contestant| contestant.name.contains(who));
         let name = payload.name.to_owned();
-        let mut row = Row { name, events: encoding::BATCH, contestants };
+        let mut row = Row {
+            name,
+            events: encoding::BATCH,
+            contestants,
+        };
         if std::mem::take(&mut first) {
             harness::head(&row);
         }
@@ -52,7 +56,11 @@ fn parsing_table(wanted: &str, who: &str) {
             let (chunks, events) = corpus.chunks(cut);
             let mut contestants = parsing::contestants(&chunks);
             contestants.retain(|contestant| contestant.name.contains(who));
-            let mut row = Row { name, events, contestants };
+            let mut row = Row {
+                name,
+                events,
+                contestants,
+            };
             if std::mem::take(&mut first) {
                 harness::head(&row);
             }

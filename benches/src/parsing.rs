@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
-use eventwire_sse::{Item, Parser};
+use eventwire_sse::{BytesParser, Item, OwnedItem, Parser};
 use futures_util::Stream;
 use futures_util::stream;
 
@@ -15,12 +15,15 @@ pub fn contestants(chunks: &[Bytes]) -> Vec<Contestant<'_>> {
     vec![
         Contestant::new("ours, each", Kind::Ours, || ours_each(chunks)),
         Contestant::new("ours, lent", Kind::Ours, || ours_lent(chunks)),
+        Contestant::new("ours, owned", Kind::Ours, || ours_owned(chunks)),
         Contestant::new("memchr only", Kind::Limit, || memchr_only(chunks)),
         Contestant::new("sse-stream", Kind::Peer, || sse_stream(chunks)),
         Contestant::new("sse-core", Kind::Peer, || sse_core(chunks)),
         Contestant::new("sse-parse", Kind::Peer, || sse_parse(chunks)),
         Contestant::new("sseer", Kind::Peer, || sseer(chunks)),
-        Contestant::new("eventsource-stream", Kind::Peer, || eventsource_stream(chunks)),
+        Contestant::new("eventsource-stream", Kind::Peer, || {
+            eventsource_stream(chunks)
+        }),
     ]
 }
 
@@ -51,9 +54,30 @@ fn ours_lent(chunks: &[Bytes]) -> usize {
     sum
 }
 
+fn ours_owned(chunks: &[Bytes]) -> usize {
+    let mut parser = BytesParser::new();
+    let mut sum = 0;
+    for chunk in chunks {
+        parser.feed(chunk.clone());
+        for item in parser.by_ref() {
+            if let OwnedItem::Event(event) = item {
+                sum += event.name().len() + event.data().len();
+            }
+        }
+    }
+    sum
+}
+
 /// Finds the line ends and nothing else.
 fn memchr_only(chunks: &[Bytes]) -> usize {
-    chunks.iter().map(|chunk| memchr::memchr_iter(b'\n', chunk).map(|at| at & 1).sum::<usize>()).sum()
+    chunks
+        .iter()
+        .map(|chunk| {
+            memchr::memchr_iter(b'\n', chunk)
+                .map(|at| at & 1)
+                .sum::<usize>()
+        })
+        .sum()
 }
 
 fn sse_stream(chunks: &[Bytes]) -> usize {
@@ -91,17 +115,23 @@ fn sse_parse(chunks: &[Bytes]) -> usize {
 }
 
 fn sseer(chunks: &[Bytes]) -> usize {
-    drain(sseer::event_stream::EventStream::new(source(chunks)), |event| {
-        let event = event.expect("the corpus is well-formed");
-        event.event.len() + event.data.len()
-    })
+    drain(
+        sseer::event_stream::EventStream::new(source(chunks)),
+        |event| {
+            let event = event.expect("the corpus is well-formed");
+            event.event.len() + event.data.len()
+        },
+    )
 }
 
 fn eventsource_stream(chunks: &[Bytes]) -> usize {
-    drain(eventsource_stream::EventStream::new(source(chunks)), |event| {
-        let event = event.expect("the corpus is well-formed");
-        event.event.len() + event.data.len()
-    })
+    drain(
+        eventsource_stream::EventStream::new(source(chunks)),
+        |event| {
+            let event = event.expect("the corpus is well-formed");
+            event.event.len() + event.data.len()
+        },
+    )
 }
 
 fn source(chunks: &[Bytes]) -> impl Stream<Item = Result<Bytes, Infallible>> + '_ {

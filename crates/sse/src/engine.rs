@@ -227,6 +227,9 @@ impl Engine {
     }
 
     fn line_start(&mut self, chunk: &[u8], pos: usize) -> (usize, Step) {
+        if let Some(next) = blank(chunk, pos) {
+            return (next, self.blank(chunk));
+        }
         let pos = self.join(chunk, pos);
         match line_end::<1>(chunk, pos) {
             Some(end) => {
@@ -235,12 +238,34 @@ impl Engine {
             }
             None if pos == chunk.len() => (pos, Step::Done),
             None => {
-                self.held.line.clear();
-                self.state = State::Line;
-                let part = self.hold_head(chunk, &chunk[pos..]);
+                let part = self.line_head(chunk, &chunk[pos..]);
                 (chunk.len(), self.hold(part, false))
             }
         }
+    }
+
+    /// Begins to hold a line that does not end in the chunk; answers what is to be added to it.
+    fn line_head<'a>(&mut self, chunk: &[u8], part: &'a [u8]) -> &'a [u8] {
+        if part.len() >= DATA_HEAD && part.starts_with(b"data:") {
+            let offset = if part[DATA_HEAD - 1] == b' ' {
+                DATA_HEAD
+            } else {
+                DATA_HEAD - 1
+            };
+            self.hold_data(chunk, offset, offset);
+            return &part[offset..];
+        }
+        self.held.line.clear();
+        self.state = State::Line;
+        part
+    }
+
+    /// Begins to hold the value of a line of data, of which `line_len` bytes have been read and
+    /// the value starts at `offset`.
+    fn hold_data(&mut self, chunk: &[u8], offset: usize, line_len: usize) {
+        let event_at = self.event_at(offset);
+        self.held.open_data(chunk, &mut self.block.data);
+        self.state = State::Data { line_len, event_at };
     }
 
     /// Appends lines of data to data, as many as there are.
@@ -394,13 +419,8 @@ impl Engine {
         let decided = missing > 0 && self.held.line.len() == DATA_HEAD;
         if decided && self.held.line.starts_with(b"data:") {
             let (_, offset) = split(&self.held.line);
-            let event_at = self.event_at(offset);
-            self.held.open_data(chunk, &mut self.block.data);
+            self.hold_data(chunk, offset, DATA_HEAD);
             self.held.data.extend_from_slice(&self.held.line[offset..]);
-            self.state = State::Data {
-                line_len: DATA_HEAD,
-                event_at,
-            };
         }
         part
     }
