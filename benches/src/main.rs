@@ -1,9 +1,10 @@
-//! `cargo run --release -- [parsing|encoding] [part of a row's name] [part of a contestant's]`: see README.md.
+//! `cargo run --release -- [parsing|encoding|storing] [part of a row's name] [part of a contestant's]`: see README.md.
 
 mod corpus;
 mod encoding;
 mod harness;
 mod parsing;
+mod storing;
 
 use corpus::{CUTS, Corpus};
 use encoding::Payload;
@@ -19,6 +20,22 @@ fn main() {
     }
     if table.is_empty() || table == "encoding" {
         encoding_table(&wanted, &who);
+    }
+    if table.is_empty() || table == "storing" {
+        storing_table(&wanted, &who);
+    }
+}
+
+fn storing_table(wanted: &str, who: &str) {
+    println!("\nStoring, ns an event (times ours):");
+    for mut row in storing::rows() {
+        if row.name.contains(wanted) {
+            row.contestants
+                .retain(|contestant| contestant.name.contains(who));
+            println!();
+            harness::head(&row);
+            run(&mut row);
+        }
     }
 }
 
