@@ -1,6 +1,8 @@
 //! What every store promises, each promise a test: a function that panics where it is broken.
 //!
-//! [`conformance!`](crate::conformance) runs them all; [`run`](crate::run) runs one.
+//! [`conformance!`](crate::conformance) runs them all; [`run`](crate::run) runs one,
+//! [`run_with`](crate::run_with) one about what not every store has and
+//! [`run_reopening`](crate::run_reopening) one about what outlives the store.
 
 pub mod atomicity;
 pub mod backward;

@@ -2,9 +2,12 @@
 //! tests that claim it. Every test of the kit catches at least one of them.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod careless;
+mod consuming;
 mod faulty;
 mod following;
 mod guarding;
+mod keeping;
 mod lasting;
 mod reading;
 mod writing;
@@ -54,6 +57,7 @@ fn faults() -> impl Iterator<Item = &'static Fault> {
     let all = [
         writing::FAULTS,
         guarding::FAULTS,
+        consuming::FAULTS,
         reading::FAULTS,
         following::FAULTS,
     ];
@@ -113,6 +117,11 @@ fn stores_that_write_wrongly_are_caught() {
 #[test]
 fn stores_that_guard_wrongly_are_caught() {
     check(guarding::FAULTS);
+}
+
+#[test]
+fn stores_that_move_checkpoints_wrongly_are_caught() {
+    check(consuming::FAULTS);
 }
 
 #[test]
