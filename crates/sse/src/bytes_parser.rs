@@ -122,8 +122,10 @@ impl BytesParser {
             Place::Chunk(span) => self.slice(span),
             Place::Held => owned(self.engine.take_data()),
         };
-        if self.id != *self.engine.last_event_id() {
-            self.id = Text::from(String::from(self.engine.last_event_id()));
+        let id = self.engine.last_event_id();
+        // Comparing what is empty is a call for nothing, and a slow one on some machines.
+        if self.id.is_empty() != id.is_empty() || (!id.is_empty() && self.id != *id) {
+            self.id = Text::from(String::from(id));
         }
         let name = if name.is_empty() {
             Text::from_static("message")
