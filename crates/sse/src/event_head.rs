@@ -127,7 +127,7 @@ impl<'a> EventHead<'a> {
         Ok(Frame::from_blocks(Bytes::from(out)))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn encoded_len(&self) -> usize {
         let name = self.name.map_or(0, |name| EVENT.len() + name.len() + 1);
         let id = self.id.map_or(0, |id| ID.len() + id.len() + 1);
@@ -137,7 +137,7 @@ impl<'a> EventHead<'a> {
         name + id + retry
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(&self, out: &mut impl BufMut) {
         if let Some(name) = self.name {
             put_line(out, EVENT, name.as_bytes());

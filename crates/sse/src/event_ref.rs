@@ -133,10 +133,15 @@ impl<'a> EventRef<'a> {
     /// Finds out once how the data breaks into lines.
     #[inline(always)]
     fn with_body<T>(&self, each: impl FnOnce(Body<'_>) -> T) -> T {
-        match line_end::<2>(self.data, 0) {
-            None => each(Body::Line(self.data)),
-            Some(_) => each(Body::Lines(self.data, &Breaks::find(self.data))),
-        }
+        let breaks;
+        let body = match line_end::<2>(self.data, 0) {
+            None => Body::Line(self.data),
+            Some(_) => {
+                breaks = Breaks::find(self.data);
+                Body::Lines(self.data, &breaks)
+            }
+        };
+        each(body)
     }
 }
 

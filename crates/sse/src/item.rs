@@ -1,4 +1,3 @@
-use core::fmt;
 use core::time::Duration;
 
 use crate::limits::TooLarge;
@@ -18,7 +17,7 @@ pub enum Item<'a> {
 }
 
 /// An event as it was received, borrowed from the chunk and the parser.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MessageRef<'a> {
     pub(crate) name: &'a str,
     pub(crate) data: &'a str,
@@ -56,15 +55,5 @@ impl<'a> MessageRef<'a> {
     #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
     pub fn json<T: serde::Deserialize<'a>>(&self) -> serde_json::Result<T> {
         serde_json::from_str(self.data)
-    }
-}
-
-impl fmt::Debug for MessageRef<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MessageRef")
-            .field("name", &self.name)
-            .field("data", &self.data)
-            .field("id", &self.id)
-            .finish()
     }
 }

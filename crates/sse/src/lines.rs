@@ -65,6 +65,7 @@ pub(crate) struct Breaks {
 impl Breaks {
     const KEPT: usize = 128;
 
+    #[inline(never)]
     pub(crate) fn find(text: &[u8]) -> Self {
         let mut breaks = Self {
             ends: [0; Self::KEPT],
