@@ -255,7 +255,7 @@ impl Engine {
             self.hold_data(chunk, offset, offset);
             return &part[offset..];
         }
-        self.held.line.clear();
+        clear(&mut self.held.line);
         self.state = State::Line;
         part
     }

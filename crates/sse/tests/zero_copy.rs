@@ -121,6 +121,9 @@ fn one_rare_large_event_is_not_paid_for_ever() {
     let info = measure(|| {
         parser.feed_each(large.as_bytes(), |_| {});
         parser.feed_each(b"data: small\ndata: again\n\n", |_| {});
+        parser.feed_each(b": ", |_| {});
+        parser.feed_each(&vec![b'x'; 3 << 20], |_| {});
+        parser.feed_each(b"\nda", |_| {});
     });
     assert!(info.bytes_current < 1 << 10, "{info:?}");
 }
