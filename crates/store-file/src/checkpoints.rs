@@ -67,6 +67,27 @@ impl Checkpoints {
         };
     }
 
+    /// How far all consumers have come, as notes. What was begun must be shown by now.
+    pub(crate) fn all(&mut self) -> Vec<Note> {
+        if matches!(self.moved, Moved::With(_)) {
+            self.settle();
+        }
+        let shown = self.shown.iter();
+        shown
+            .map(|(consumer, at)| Note {
+                consumer: consumer.clone(),
+                at: Some(*at),
+            })
+            .collect()
+    }
+
+    /// How far consumers have come who had come to where these notes say.
+    pub(crate) fn of(notes: Vec<Note>) -> Self {
+        let mut checkpoints = Self::default();
+        notes.into_iter().for_each(|note| checkpoints.replay(note));
+        checkpoints
+    }
+
     fn settle(&mut self) {
         self.moved = Moved::NotYet;
         let moved: Vec<_> = self.moving.drain().collect();

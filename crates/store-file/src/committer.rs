@@ -2,12 +2,14 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use eventwire_store::backend::{Log, assign_uuid};
-use eventwire_store::{Actual, AppendError, Appended, Conflict, EventRef, InvalidAppend, Position};
+use eventwire_store::{AppendError, Appended, EventRef};
 
 use crate::error::IoFailure;
+use crate::filing::Filing;
 use crate::format::{FrameBuffer, Label, Placing, frame_bytes, record_bytes, u64_of};
-use crate::index::Kept;
-use crate::log::{SharedLog, State};
+use crate::index::{Kept, MemoryIndex, Sealed, SealedIndex};
+use crate::judge::{Verdict, judge};
+use crate::log::SharedLog;
 use crate::number;
 use crate::request::Request;
 use crate::segment::{Room, Tail};
@@ -26,6 +28,8 @@ const FULL_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Committer {
     storage: Box<dyn Storage>,
+    /// Where the indexes are.
+    indexes: Arc<dyn Storage>,
     identity: Label,
     log: Arc<SharedLog>,
     tail: Tail,
@@ -35,12 +39,14 @@ pub(crate) struct Committer {
 impl Committer {
     pub(crate) fn new(
         storage: Box<dyn Storage>,
+        indexes: Arc<dyn Storage>,
         identity: Label,
         log: Arc<SharedLog>,
         tail: Tail,
     ) -> Self {
         Self {
             storage,
+            indexes,
             identity,
             log,
             tail,
@@ -75,7 +81,7 @@ impl Committer {
         match self.write(shown + 1) {
             Ok(()) => {
                 let mut state = self.log.write();
-                let last = state.index.last();
+                let last = state.last();
                 state.checkpoints.commit(last);
                 drop(state);
                 self.log.watermark().advance(number::position(last));
@@ -114,23 +120,42 @@ impl Committer {
         let Some(tail) = next else {
             return Ok(Room::Full);
         };
-        self.log.write().segments.push(Arc::clone(&tail.segment));
+        let last_frame = self
+            .tail
+            .last_frame
+            .expect("a segment that is left has events");
+        let mut state = self.log.write();
+        let sealed = SealedIndex {
+            index: std::mem::replace(&mut state.open, MemoryIndex::new(first)),
+            checkpoints: state.checkpoints.all(),
+            last_frame,
+        };
+        state.sealed.push(Sealed::Memory(Arc::new(sealed)));
+        state.segments.push(Arc::clone(&tail.segment));
+        drop(state);
         self.tail = tail;
         Ok(Room::Ready)
     }
 
+    /// The next index that has no file yet; when to write it is for the caller to choose.
+    pub(crate) fn next_filing(&self) -> Option<Filing> {
+        Filing::next(&self.indexes, &self.log)
+    }
+
     /// Judges a request, and puts what it writes into the frame and the state.
     fn take_in(&mut self, request: &Request, room: Room, recorded_at: SystemTime) -> Answer {
-        if let Some(answer) = judge(&self.log.read(), request)? {
-            return Ok(answer);
-        }
+        let judged = self.log.mending(|state| judge(state, request));
+        let befores = match judged.map_err(|error| AppendError::Backend(Box::new(error)))? {
+            Verdict::Answered(answer) => return *answer,
+            Verdict::Write { befores } => befores,
+        };
         if room == Room::Full {
             return Err(AppendError::Busy {
                 reason: "the disk is full",
                 retry_after: Some(FULL_RETRY),
             });
         }
-        let appended = self.take_in_events(request, recorded_at);
+        let appended = self.take_in_events(request, &befores, recorded_at);
         if let Some(note) = &request.note {
             self.log.write().checkpoints.begin(note);
             self.frame.push_note(note);
@@ -138,29 +163,33 @@ impl Committer {
         Ok(appended)
     }
 
-    fn take_in_events(&mut self, request: &Request, recorded_at: SystemTime) -> Appended {
+    fn take_in_events(
+        &mut self,
+        request: &Request,
+        befores: &[u64],
+        recorded_at: SystemTime,
+    ) -> Appended {
         let events = request.append.events();
         let mut state = self.log.write();
-        let index = &mut state.index;
+        let index = &mut state.open;
         let first = index.last() + 1;
         let mut offset = self.tail.end + u64_of(self.frame.next_record(request.key()));
         let mut placings = Vec::with_capacity(events.len());
-        for event in events {
+        for (event, &before) in events.iter().zip(befores) {
             let parts = event.as_parts();
             let length = record_bytes(&parts);
-            placings.push(Placing {
-                position: index.last() + 1,
-                version: parts.stream.map(|stream| index.next_version(stream)),
-                uuid: parts.uuid.unwrap_or_else(|| assign_uuid(recorded_at)),
-                recorded_at,
-            });
             let event = EventRef {
                 stream: parts.stream,
                 event_type: parts.event_type,
                 tags: parts.tags,
             };
             let bytes = u32::try_from(length).expect("a record is shorter than MAX_BODY_BYTES");
-            index.push(event, offset, bytes);
+            placings.push(Placing {
+                position: index.last() + 1,
+                version: index.push(event, before, offset, bytes),
+                uuid: parts.uuid.unwrap_or_else(|| assign_uuid(recorded_at)),
+                recorded_at,
+            });
             offset += u64_of(length);
         }
         let count = u32::try_from(placings.len()).expect("each event has bytes of the body");
@@ -194,38 +223,6 @@ impl Committer {
 
     fn failed(&self, doing: &'static str, error: std::io::Error) -> IoFailure {
         IoFailure::new(doing, &self.tail.segment.name, self.tail.end, error)
-    }
-}
-
-/// What a request is answered without writing anything, if it is.
-fn judge(state: &State, request: &Request) -> Result<Option<Appended>, AppendError> {
-    let State {
-        index, checkpoints, ..
-    } = state;
-    if let Some((key, fingerprint)) = &request.identity
-        && let Some(kept) = index.keys.get(key)
-    {
-        if kept.fingerprint != *fingerprint {
-            return Err(InvalidAppend::KeyReused(key.clone()).into());
-        }
-        return Ok(Some(Appended {
-            duplicate: true,
-            ..index.appended(kept.first, kept.events)
-        }));
-    }
-    index.check(&request.append)?;
-    let Some(note) = &request.note else {
-        return Ok(None);
-    };
-    let actual = checkpoints.latest(&note.consumer);
-    match note.at {
-        Some(at) if actual >= at => Err(AppendError::Conflict(Conflict {
-            guard: request.append.guards().len(),
-            actual: Actual::Consumed(actual),
-        })),
-        // It is forgotten already.
-        None if actual == Position::ORIGIN => Ok(Some(index.appended(index.last() + 1, 0))),
-        _ => Ok(None),
     }
 }
 

@@ -5,11 +5,15 @@ use eventwire_store::Epoch;
 use crate::committer::Committer;
 use crate::error::OpenError;
 use crate::identity;
+use crate::index::PageCache;
 use crate::log::SharedLog;
 use crate::recovery::{Recovered, Recovery, recover};
 use crate::segment::Growth;
 use crate::snapshots::Snapshots;
 use crate::storage::Storage;
+
+/// The directory of the indexes within that of the store.
+const INDEXES: &str = "indexes";
 
 /// A store without its thread: what is read, and who writes it.
 #[derive(Debug)]
@@ -25,16 +29,20 @@ impl Engine {
     /// Recovers the store that is on a storage, or makes one.
     pub(crate) fn open(storage: Box<dyn Storage>, growth: Growth) -> Result<Self, OpenError> {
         let identity = identity::read_or_create(&*storage, growth)?;
+        let indexes = storage
+            .directory(INDEXES)
+            .map_err(OpenError::io("creating", INDEXES))?;
+        let cache = Arc::new(PageCache::default());
         let Recovered {
             state,
             tail,
             report,
-        } = recover(&*storage, &identity, growth)?;
-        let log = Arc::new(SharedLog::new(state));
+        } = recover(&*storage, &*indexes, &identity, &cache, growth)?;
+        let log = Arc::new(SharedLog::new(state, cache));
         let snapshots = Snapshots::open(&*storage, &identity, Arc::clone(&log))?;
         Ok(Self {
             snapshots,
-            committer: Committer::new(storage, identity, Arc::clone(&log), tail),
+            committer: Committer::new(storage, indexes, identity, Arc::clone(&log), tail),
             log,
             epoch: identity.epoch,
             recovery: report,

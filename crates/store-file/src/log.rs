@@ -3,53 +3,35 @@ use std::sync::{Arc, OnceLock, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use eventwire_store::backend::{Batch, Log, Watermark};
 use eventwire_store::{
-    Appended, Consumer, Direction, IdempotencyKey, Position, Query, ReadError, Recalled,
-    StoreFuture,
+    Consumer, Direction, IdempotencyKey, Position, Query, ReadError, Recalled, StoreFuture,
 };
 
 use crate::checkpoints::Checkpoints;
-use crate::error::IoFailure;
-use crate::index::Index;
+use crate::error::{Damage, IoFailure, OpenError};
+use crate::index::{BadIndex, PageCache, Sealed, SealedIndex, View};
 use crate::number;
-use crate::plan::Plan;
-use crate::segment::Segment;
+use crate::plan::{Plan, Stretch};
+use crate::scan::Scan;
+use crate::state::State;
 
 /// The log as readers and the writer share it.
 ///
-/// Readers see what is at or below the watermark; the writer alone changes the state.
+/// Readers see what is at or below the watermark. The writer alone changes what the state says;
+/// where an index is kept changes beside it, from memory to a file and back.
 pub(crate) struct SharedLog {
     state: RwLock<State>,
+    cache: Arc<PageCache>,
     watermark: Watermark,
     failure: OnceLock<IoFailure>,
 }
 
-/// Where every event is, and how far consumers have come.
-///
-/// Invariant: the segments rise, and each begins with the position after the last of the one
-/// before it.
-#[derive(Debug, Default)]
-pub(crate) struct State {
-    pub(crate) index: Index,
-    pub(crate) checkpoints: Checkpoints,
-    pub(crate) segments: Vec<Arc<Segment>>,
-}
-
-impl State {
-    /// The segment that holds a position, which is in the log.
-    pub(crate) fn segment(&self, position: u64) -> &Arc<Segment> {
-        let count = self
-            .segments
-            .partition_point(|segment| segment.first <= position);
-        &self.segments[count - 1]
-    }
-}
-
 impl SharedLog {
     /// A log of which everything is durable.
-    pub(crate) fn new(state: State) -> Self {
-        let watermark = Watermark::at(number::position(state.index.last()));
+    pub(crate) fn new(state: State, cache: Arc<PageCache>) -> Self {
+        let watermark = Watermark::at(number::position(state.last()));
         Self {
             state: RwLock::new(state),
+            cache,
             watermark,
             failure: OnceLock::new(),
         }
@@ -72,6 +54,11 @@ impl SharedLog {
         number::of(self.watermark.position())
     }
 
+    /// What pages of indexes are kept in.
+    pub(crate) fn cache(&self) -> &Arc<PageCache> {
+        &self.cache
+    }
+
     /// What made the store stop writing, if it has.
     pub(crate) fn failure(&self) -> Option<&IoFailure> {
         self.failure.get()
@@ -85,8 +72,13 @@ impl SharedLog {
     /// The answer an append with this key was given.
     pub(crate) fn recall(&self, key: &IdempotencyKey) -> Result<Option<Recalled>, ReadError> {
         let shown = self.shown();
-        let state = self.read();
-        let Some(kept) = state.index.keys.get(key) else {
+        let look = |state: &State| {
+            let Some(kept) = state.key(key)? else {
+                return Ok(None);
+            };
+            Ok(Some((kept, state.repeated(kept)?)))
+        };
+        let Some((kept, appended)) = self.mending(look).map_err(unreadable)? else {
             return Ok(None);
         };
         if kept.last() > shown {
@@ -97,10 +89,7 @@ impl SharedLog {
         }
         Ok(Some(Recalled {
             fingerprint: kept.fingerprint,
-            appended: Appended {
-                duplicate: true,
-                ..state.index.appended(kept.first, kept.events)
-            },
+            appended,
         }))
     }
 
@@ -110,11 +99,87 @@ impl SharedLog {
         state.checkpoints.shown(consumer, self.shown())
     }
 
+    /// Looks into the state; an index that turns out to be bad is made again first.
+    ///
+    /// # Errors
+    /// Where the segment of a bad index cannot be read either.
+    pub(crate) fn mending<T>(
+        &self,
+        look: impl Fn(&State) -> Result<T, BadIndex>,
+    ) -> Result<T, OpenError> {
+        loop {
+            let looked = look(&self.read());
+            match looked {
+                Ok(found) => return Ok(found),
+                Err(BadIndex { first }) => self.mend(first)?,
+            }
+        }
+    }
+
+    /// Makes the index of a segment again, in memory. The writer will put it into a file.
+    fn mend(&self, first: u64) -> Result<(), OpenError> {
+        let state = self.read();
+        let number = state.segment_of(first);
+        let segment = Arc::clone(&state.segments[number]);
+        let end = state.segments[number + 1].first;
+        let before = number.checked_sub(1).map(|at| state.sealed[at].clone());
+        drop(state);
+        let mut checkpoints = match before.map(|sealed| sealed.checkpoints()) {
+            None => Checkpoints::default(),
+            Some(Ok(notes)) => Checkpoints::of(notes),
+            Some(Err(BadIndex { first })) => return self.mend(first),
+        };
+        let scanned = Scan::new(&segment, &mut checkpoints)?.run()?;
+        if scanned.index.last() + 1 != end {
+            let what = "it does not hold the events up to the next segment";
+            let damage = Damage::new(&segment.name, scanned.at, what);
+            return Err(OpenError::Damaged(damage));
+        }
+        let sealed = SealedIndex::of(scanned, &mut checkpoints);
+        self.write().sealed[number] = Sealed::Memory(Arc::new(sealed));
+        self.cache.forget(first);
+        Ok(())
+    }
+
     fn scan(&self, query: &Query, direction: Direction, limit: usize) -> Result<Batch, ReadError> {
         let shown = self.shown();
-        let plan = Plan::new(&self.read(), query, direction, limit, shown);
+        let plan = loop {
+            match self.plan(query, direction, limit, shown) {
+                Ok(plan) => break plan,
+                Err(BadIndex { first }) => self.mend(first).map_err(unreadable)?,
+            }
+        };
         plan.read()
     }
+
+    /// Segment by segment. The index of one that is no longer written to is looked into without
+    /// the lock, for it may have to be read from the disk.
+    fn plan(
+        &self,
+        query: &Query,
+        direction: Direction,
+        limit: usize,
+        shown: u64,
+    ) -> Result<Plan, BadIndex> {
+        let mut stretch = Stretch::new(direction, limit, shown);
+        while let Some(at) = stretch.next() {
+            let state = self.read();
+            let number = state.segment_of(at);
+            let segment = Arc::clone(&state.segments[number]);
+            match state.sealed.get(number).cloned() {
+                Some(sealed) => {
+                    drop(state);
+                    stretch.look(sealed.view(), &segment, query)?;
+                }
+                None => stretch.look(View::Memory(&state.open), &segment, query)?,
+            }
+        }
+        Ok(stretch.into_plan())
+    }
+}
+
+fn unreadable(error: OpenError) -> ReadError {
+    ReadError::Backend(Box::new(error))
 }
 
 impl Log for SharedLog {

@@ -6,6 +6,9 @@ use crate::error::OpenError;
 use crate::segment::Growth;
 use crate::store::FileStore;
 
+/// Few enough that the events of a segment can be counted in 32 bits.
+const MAX_SEGMENT_BYTES: u64 = 64 << 30;
+
 /// How a [`FileStore`] is opened.
 ///
 /// ```
@@ -46,16 +49,17 @@ impl FileOptions {
     }
 
     /// Sets how long a file of the log gets before the next is begun. A commit is never
-    /// split, so a file that holds but one can be longer.
+    /// split, so a file that holds but one can be longer. Opening reads the last file: shorter
+    /// ones make it faster, longer ones lookups in a large log. More than 64 GiB cannot be had.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
-        self.growth.limit = bytes;
+        self.growth.limit = bytes.min(MAX_SEGMENT_BYTES);
         self
     }
 
     /// Opens the store in a directory, which is made where it does not exist.
     ///
-    /// Blocks while it reads the log.
+    /// Blocks while it reads the last segment of the log, and those that have no index.
     ///
     /// # Errors
     /// [`OpenError`], named for what to do next.

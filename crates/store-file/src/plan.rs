@@ -6,8 +6,7 @@ use eventwire_store::{Direction, Query, ReadError, RecordedEvent};
 
 use crate::error::{Damage, IoFailure};
 use crate::format::{decode, in_memory};
-use crate::index::{Next, Search, Slot};
-use crate::log::State;
+use crate::index::{BadIndex, Next, Search, Slot, View};
 use crate::number;
 use crate::segment::Segment;
 
@@ -23,12 +22,11 @@ const RUN_BYTES: u64 = 256 << 10;
 /// Bytes worth reading for nothing, where that saves a read.
 const GAP_BYTES: u64 = 4 << 10;
 
-/// Which events a scan has found and where they lie; made under the lock, read without it.
+/// Which events a scan has found and where they lie; made from the indexes alone.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// In the order of the log.
+    /// In the direction of the scan.
     runs: Vec<Run>,
-    is_backward: bool,
     looked_to: u64,
     is_end: bool,
 }
@@ -50,41 +48,11 @@ struct Found {
 }
 
 impl Plan {
-    /// What matches within the next stretch of the log, of which readers are shown what is at
-    /// or below `shown`.
-    pub(crate) fn new(
-        state: &State,
-        query: &Query,
-        direction: Direction,
-        limit: usize,
-        shown: u64,
-    ) -> Self {
-        let stretch = Stretch {
-            state,
-            search: Search::new(&state.index, query),
-            limit,
-            found: Vec::new(),
-            bytes: 0,
-        };
-        match direction {
-            Direction::Forward { after } => {
-                stretch.forward(number::of(after).saturating_add(1), shown)
-            }
-            Direction::Backward { before } => {
-                let from = before.map_or(shown, |before| number::of(before).saturating_sub(1));
-                stretch.backward(from.min(shown))
-            }
-        }
-    }
-
     /// Reads what was found.
     pub(crate) fn read(self) -> Result<Batch, ReadError> {
         let mut events = Vec::with_capacity(self.runs.iter().map(|run| run.events.len()).sum());
         for run in &self.runs {
             run.read(&mut events)?;
-        }
-        if self.is_backward {
-            events.reverse();
         }
         Ok(Batch {
             events,
@@ -96,79 +64,153 @@ impl Plan {
 }
 
 /// A scan that is being planned.
-struct Stretch<'a> {
-    state: &'a State,
-    search: Search<'a>,
+#[derive(Debug)]
+pub(crate) struct Stretch {
+    way: Way,
     limit: usize,
-    found: Vec<Found>,
+    looks: usize,
     bytes: u64,
+    events: usize,
+    /// In the order in which they were found.
+    runs: Vec<Run>,
+    looked_to: u64,
+    is_full: bool,
 }
 
-impl Stretch<'_> {
-    fn forward(mut self, mut from: u64, to: u64) -> Plan {
-        let mut looks = SCAN_LOOKS;
-        let (looked_to, is_end) = loop {
-            match self.search.forward(from, to, &mut looks) {
-                Next::Nothing => break (to, true),
-                Next::LookedTo(position) => break (position - 1, false),
-                Next::At(position) if self.is_full() => break (position - 1, false),
-                Next::At(position) => {
-                    self.take(position);
+/// Which way, and what is left to be looked at.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// From the first of these to the other.
+    Forward(u64, u64),
+    /// From this one down to 1.
+    Backward(u64),
+}
+
+impl Stretch {
+    /// The next stretch of the log, of which readers are shown what is at or below `shown`.
+    pub(crate) fn new(direction: Direction, limit: usize, shown: u64) -> Self {
+        let (way, looked_to) = match direction {
+            Direction::Forward { after } => {
+                let from = number::of(after).saturating_add(1);
+                (Way::Forward(from, shown), shown)
+            }
+            Direction::Backward { before } => {
+                let from = before.map_or(shown, |before| number::of(before).saturating_sub(1));
+                (Way::Backward(from.min(shown)), 0)
+            }
+        };
+        Self {
+            way,
+            limit,
+            looks: SCAN_LOOKS,
+            bytes: 0,
+            events: 0,
+            runs: Vec::new(),
+            looked_to,
+            is_full: false,
+        }
+    }
+
+    /// Where to look next; none where this stretch is at its end.
+    pub(crate) fn next(&self) -> Option<u64> {
+        match self.way {
+            _ if self.is_full => None,
+            Way::Forward(from, to) => (from <= to).then_some(from),
+            Way::Backward(from) => (from > 0).then_some(from),
+        }
+    }
+
+    /// Looks into the index of the segment that holds the next place.
+    pub(crate) fn look(
+        &mut self,
+        view: View<'_>,
+        segment: &Arc<Segment>,
+        query: &Query,
+    ) -> Result<(), BadIndex> {
+        let search = Search::new(view, query)?;
+        match self.way {
+            Way::Forward(from, to) => {
+                let end = view.last().min(to);
+                self.forward(&search, segment, from, end)?;
+                self.way = Way::Forward(end + 1, to);
+            }
+            Way::Backward(from) => {
+                self.backward(&search, segment, from)?;
+                self.way = Way::Backward(segment.first - 1);
+            }
+        }
+        Ok(())
+    }
+
+    fn forward(
+        &mut self,
+        search: &Search<'_>,
+        segment: &Arc<Segment>,
+        mut from: u64,
+        end: u64,
+    ) -> Result<(), BadIndex> {
+        loop {
+            match search.forward(from, end, &mut self.looks)? {
+                Next::Nothing => return Ok(()),
+                Next::At(position) if self.has_room() => {
+                    self.take(position, search.slot(position)?, segment);
                     from = position + 1;
                 }
-            }
-        };
-        Plan {
-            runs: self.runs(),
-            is_backward: false,
-            looked_to,
-            is_end,
-        }
-    }
-
-    fn backward(mut self, mut from: u64) -> Plan {
-        let mut looks = SCAN_LOOKS;
-        let (looked_to, is_end) = loop {
-            match self.search.backward(from, &mut looks) {
-                Next::Nothing => break (0, true),
-                Next::LookedTo(position) => break (position + 1, false),
-                Next::At(position) if self.is_full() => break (position + 1, false),
-                Next::At(position) => {
-                    self.take(position);
-                    from = position - 1;
+                Next::At(position) | Next::LookedTo(position) => {
+                    self.stop(position - 1);
+                    return Ok(());
                 }
             }
-        };
-        self.found.reverse();
-        Plan {
-            runs: self.runs(),
-            is_backward: true,
-            looked_to,
-            is_end,
         }
     }
 
-    fn is_full(&self) -> bool {
-        self.found.len() >= self.limit || self.bytes >= SCAN_BYTES
-    }
-
-    fn take(&mut self, position: u64) {
-        let slot = self.state.index.slot(position);
-        self.bytes += u64::from(slot.bytes);
-        self.found.push(Found { position, slot });
-    }
-
-    /// What was found, in the order of the log, as few reads.
-    fn runs(&self) -> Vec<Run> {
-        let mut runs: Vec<Run> = Vec::new();
-        for &found in &self.found {
-            let segment = self.state.segment(found.position);
-            match runs.last_mut() {
-                Some(run) if run.takes(&found, segment) => run.push(found),
-                _ => runs.push(Run::new(found, Arc::clone(segment))),
+    fn backward(
+        &mut self,
+        search: &Search<'_>,
+        segment: &Arc<Segment>,
+        mut from: u64,
+    ) -> Result<(), BadIndex> {
+        loop {
+            match search.backward(from, &mut self.looks)? {
+                Next::Nothing => return Ok(()),
+                Next::At(position) if self.has_room() => {
+                    self.take(position, search.slot(position)?, segment);
+                    from = position - 1;
+                }
+                Next::At(position) | Next::LookedTo(position) => {
+                    self.stop(position + 1);
+                    return Ok(());
+                }
             }
         }
-        runs
+    }
+
+    fn stop(&mut self, looked_to: u64) {
+        self.looked_to = looked_to;
+        self.is_full = true;
+    }
+
+    fn has_room(&self) -> bool {
+        self.events < self.limit && self.bytes < SCAN_BYTES
+    }
+
+    /// Adds an event to the run it lies beside, or to a new one.
+    fn take(&mut self, position: u64, slot: Slot, segment: &Arc<Segment>) {
+        let found = Found { position, slot };
+        self.bytes += u64::from(slot.bytes);
+        self.events += 1;
+        match self.runs.last_mut() {
+            Some(run) if run.takes(&found, segment) => run.push(found),
+            _ => self.runs.push(Run::new(found, Arc::clone(segment))),
+        }
+    }
+
+    pub(crate) fn into_plan(self) -> Plan {
+        Plan {
+            runs: self.runs,
+            looked_to: self.looked_to,
+            is_end: !self.is_full,
+        }
     }
 }
 
@@ -189,13 +231,18 @@ impl Run {
     }
 
     fn takes(&self, found: &Found, segment: &Arc<Segment>) -> bool {
-        Arc::ptr_eq(&self.segment, segment)
-            && found.slot.offset - self.end <= GAP_BYTES
-            && found.end() - self.begin <= RUN_BYTES
+        // On one side of the run or the other, as the scan goes.
+        let gap = match found.slot.offset.checked_sub(self.end) {
+            Some(after) => after,
+            None => self.begin.saturating_sub(found.end()),
+        };
+        let length = self.end.max(found.end()) - self.begin.min(found.slot.offset);
+        Arc::ptr_eq(&self.segment, segment) && gap <= GAP_BYTES && length <= RUN_BYTES
     }
 
     fn push(&mut self, found: Found) {
-        self.end = found.end();
+        self.begin = self.begin.min(found.slot.offset);
+        self.end = self.end.max(found.end());
         self.events.push(found);
     }
 

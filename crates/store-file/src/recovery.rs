@@ -1,13 +1,15 @@
+use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use crate::checkpoints::Checkpoints;
 use crate::error::{Damage, OpenError};
 use crate::format::{Kind, Label, in_memory};
 use crate::identity::read_label;
-use crate::index::Index;
-use crate::log::State;
+use crate::index::{self, FileIndex, PageCache, Sealed, SealedIndex};
 use crate::scan::{End, Scan, Scanned};
 use crate::segment::{self, Growth, Segment, Tail};
+use crate::state::State;
 use crate::storage::Storage;
 
 /// What opening a store found, and what it did about it.
@@ -18,6 +20,9 @@ pub struct Recovery {
     pub events: u64,
     /// Files of the log.
     pub segments: usize,
+    /// Those of them that were read. The last one always is, the others where they have no
+    /// index, or one that is not theirs.
+    pub segments_read: usize,
     /// Bytes of a commit that was cut off because it had not been written to its end. No
     /// append in it was ever answered.
     pub bytes_cut: u64,
@@ -31,13 +36,16 @@ pub(crate) struct Recovered {
     pub(crate) report: Recovery,
 }
 
-/// Reads the log, puts it into the index and makes its end ready to be written.
+/// Makes the log known, and its end ready to be written. A segment that was left and has its
+/// index in a file is not read.
 ///
 /// # Durability
-/// Everything that is in the index is durable on return, and what was cut off is gone for good.
+/// Everything that is in an index is durable on return, and what was cut off is gone for good.
 pub(crate) fn recover(
     storage: &dyn Storage,
+    indexes: &dyn Storage,
     identity: &Label,
+    cache: &Arc<PageCache>,
     growth: Growth,
 ) -> Result<Recovered, OpenError> {
     let names = storage.list().map_err(OpenError::io("listing", "."))?;
@@ -46,26 +54,38 @@ pub(crate) fn recover(
         .filter_map(|name| segment::first_in(name))
         .collect();
     firsts.sort_unstable();
-
-    let mut state = State::default();
-    let mut last = None;
-    for &first in &firsts {
-        if let Some(Scanned { end, .. }) = last {
-            refuse_unless_whole(&state, end)?;
-        }
-        refuse_gap(&state.index, first)?;
-        let segment = Arc::new(open_segment(storage, identity, first)?);
-        last = Some(Scan::new(&segment, &mut state)?.run()?);
-        state.segments.push(segment);
-    }
-    let (Some(scanned), Some(segment)) = (last, state.segments.last()) else {
+    let Some((&last, left)) = firsts.split_last() else {
         let what = "there is no such file, and so no log";
         return Err(OpenError::Damaged(Damage::new(&segment::name(1), 0, what)));
     };
-    let tail = settle(Arc::clone(segment), &scanned, growth)?;
+
+    let mut found = Found::default();
+    for &first in left {
+        found.refuse_gap(first)?;
+        let segment = Arc::new(open_segment(storage, identity, first)?);
+        match FileIndex::open(indexes, &segment, cache) {
+            Some(index) => found.sealed.push(Sealed::File(Arc::new(index))),
+            None => found.read(&segment)?,
+        }
+        found.segments.push(segment);
+    }
+    found.refuse_gap(last)?;
+    let segment = Arc::new(open_segment(storage, identity, last)?);
+    forget_index(indexes, last)?;
+    let mut checkpoints = found.checkpoints()?;
+    let scanned = Scan::new(&segment, &mut checkpoints)?.run()?;
+    found.segments.push(Arc::clone(&segment));
+    let tail = settle(segment, &scanned, growth)?;
+    let state = State {
+        open: scanned.index,
+        sealed: found.sealed,
+        segments: found.segments,
+        checkpoints,
+    };
     let report = Recovery {
-        events: state.index.last(),
+        events: state.last(),
         segments: state.segments.len(),
+        segments_read: found.read + 1,
         bytes_cut: match scanned.end {
             End::Clean => 0,
             End::Torn { bytes, .. } => bytes,
@@ -76,6 +96,74 @@ pub(crate) fn recover(
         tail,
         report,
     })
+}
+
+/// The segments that were left, as far as they are known.
+#[derive(Debug, Default)]
+struct Found {
+    sealed: Vec<Sealed>,
+    segments: Vec<Arc<Segment>>,
+    /// How many had to be read.
+    read: usize,
+}
+
+impl Found {
+    fn refuse_gap(&self, first: u64) -> Result<(), OpenError> {
+        let last = self.sealed.last().map_or(0, |sealed| sealed.view().last());
+        let expected = last + 1;
+        if first == expected {
+            return Ok(());
+        }
+        let what = format!(
+            "it begins with position {first}, but position {expected} comes next: events are missing or there twice"
+        );
+        let damage = Damage::new(&segment::name(first), 0, what);
+        Err(OpenError::Damaged(damage))
+    }
+
+    /// How far consumers had come at the end of these segments. Where an index says it badly,
+    /// all segments are read.
+    fn checkpoints(&mut self) -> Result<Checkpoints, OpenError> {
+        let Some(last) = self.sealed.last() else {
+            return Ok(Checkpoints::default());
+        };
+        if let Ok(notes) = last.checkpoints() {
+            return Ok(Checkpoints::of(notes));
+        }
+        self.sealed.clear();
+        self.read = 0;
+        for segment in self.segments.clone() {
+            self.read(&segment)?;
+        }
+        self.checkpoints()
+    }
+
+    /// Reads the next segment, which another one follows.
+    fn read(&mut self, segment: &Arc<Segment>) -> Result<(), OpenError> {
+        let mut checkpoints = self.checkpoints()?;
+        let scanned = Scan::new(segment, &mut checkpoints)?.run()?;
+        // It was left only once its last commit was durable.
+        if let End::Torn { at, .. } = scanned.end {
+            let what = "a commit is incomplete, but there is a later segment";
+            return Err(OpenError::Damaged(Damage::new(&segment.name, at, what)));
+        }
+        let sealed = SealedIndex::of(scanned, &mut checkpoints);
+        self.sealed.push(Sealed::Memory(Arc::new(sealed)));
+        self.read += 1;
+        Ok(())
+    }
+}
+
+/// Removes the index of the segment that will be written to, which a repair may have made the
+/// last: it will be of another segment by the time it counts.
+fn forget_index(indexes: &dyn Storage, first: u64) -> Result<(), OpenError> {
+    let name = index::name(first);
+    let removed = match indexes.remove(&name) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => indexes.sync(),
+    };
+    removed.map_err(OpenError::io("removing", &name))
 }
 
 fn open_segment(storage: &dyn Storage, identity: &Label, first: u64) -> Result<Segment, OpenError> {
@@ -96,36 +184,10 @@ fn open_segment(storage: &dyn Storage, identity: &Label, first: u64) -> Result<S
     Ok(Segment::new(&label, file))
 }
 
-fn refuse_gap(index: &Index, first: u64) -> Result<(), OpenError> {
-    let expected = index.last() + 1;
-    if first == expected {
-        return Ok(());
-    }
-    let what = format!(
-        "it begins with position {first}, but position {expected} comes next: events are missing or there twice"
-    );
-    Err(OpenError::Damaged(Damage::new(
-        &segment::name(first),
-        0,
-        what,
-    )))
-}
-
-/// A segment that another one follows was left only once its last commit was durable.
-fn refuse_unless_whole(state: &State, end: End) -> Result<(), OpenError> {
-    match (end, state.segments.last()) {
-        (End::Torn { at, .. }, Some(segment)) => Err(OpenError::Damaged(Damage::new(
-            &segment.name,
-            at,
-            "a commit is incomplete, but there is a later segment",
-        ))),
-        _ => Ok(()),
-    }
-}
-
 /// Makes the end of the log what the index says it is.
 fn settle(segment: Arc<Segment>, scanned: &Scanned, growth: Growth) -> Result<Tail, OpenError> {
     let name = segment.name.clone();
+    let last_frame = scanned.last_frame.as_ref().map(|frame| frame.start);
     match (scanned.end, &scanned.last_frame) {
         (End::Torn { at, .. }, _) => {
             segment
@@ -133,17 +195,18 @@ fn settle(segment: Arc<Segment>, scanned: &Scanned, growth: Growth) -> Result<Ta
                 .set_length(at)
                 .and_then(|()| segment.file.sync())
                 .map_err(OpenError::io("cutting an incomplete commit off", &name))?;
-            Ok(Tail::of_recovered(segment, at, at, growth))
+            Ok(Tail::of_recovered(segment, at, last_frame, at, growth))
         }
-        (End::Clean, last_frame) => {
+        (End::Clean, whole) => {
             // The system may show what it failed to write: a sync that failed leaves the bytes
             // in its cache, marked as written. Writing them again makes the next sync mean them.
-            if let Some(frame) = last_frame {
+            if let Some(frame) = whole {
                 rewrite(&segment, frame).map_err(OpenError::io("making durable", &name))?;
             }
             Ok(Tail::of_recovered(
                 segment,
                 scanned.at,
+                last_frame,
                 scanned.length,
                 growth,
             ))
@@ -151,8 +214,8 @@ fn settle(segment: Arc<Segment>, scanned: &Scanned, growth: Growth) -> Result<Ta
     }
 }
 
-fn rewrite(segment: &Segment, frame: &Range<u64>) -> std::io::Result<()> {
-    let length = in_memory(frame.end - frame.start).map_err(std::io::Error::other)?;
+fn rewrite(segment: &Segment, frame: &Range<u64>) -> io::Result<()> {
+    let length = in_memory(frame.end - frame.start).map_err(io::Error::other)?;
     let mut bytes = vec![0; length];
     segment.file.read_at(&mut bytes, frame.start)?;
     segment.file.write_at(&bytes, frame.start)?;

@@ -2,13 +2,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
+use crate::checkpoints::Checkpoints;
 use crate::error::{Damage, OpenError};
 use crate::format::{
     ALIGNMENT, AppendHead, BodyReader, Entry, FRAME_HEADER_BYTES, FrameHeader, could_be_torn,
     decode, u64_of,
 };
-use crate::index::Kept;
-use crate::log::State;
+use crate::index::{Kept, MemoryIndex};
 use crate::segment::{FRAMES_FROM, Segment};
 use crate::window::Window;
 
@@ -24,6 +24,7 @@ pub(crate) enum End {
 /// What scanning a segment came to.
 #[derive(Debug)]
 pub(crate) struct Scanned {
+    pub(crate) index: MemoryIndex,
     pub(crate) end: End,
     /// Where the last whole frame ends.
     pub(crate) at: u64,
@@ -32,25 +33,31 @@ pub(crate) struct Scanned {
     pub(crate) last_frame: Option<Range<u64>>,
 }
 
-/// Reads a segment, frame by frame, into the state.
+/// Reads a segment, frame by frame, into an index.
 ///
-/// Invariant: everything below `at` is whole and in the state.
+/// Invariant: everything below `at` is whole and in the index.
 pub(crate) struct Scan<'a> {
     segment: &'a Segment,
     window: Window<'a>,
-    state: &'a mut State,
+    index: MemoryIndex,
+    checkpoints: &'a mut Checkpoints,
     at: u64,
     last_frame: Option<Range<u64>>,
 }
 
 impl<'a> Scan<'a> {
-    pub(crate) fn new(segment: &'a Segment, state: &'a mut State) -> Result<Self, OpenError> {
+    /// A scan that moves `checkpoints` as the segment says.
+    pub(crate) fn new(
+        segment: &'a Segment,
+        checkpoints: &'a mut Checkpoints,
+    ) -> Result<Self, OpenError> {
         let window =
             Window::new(&*segment.file).map_err(OpenError::io("reading", &segment.name))?;
         Ok(Self {
             segment,
             window,
-            state,
+            index: MemoryIndex::new(segment.first),
+            checkpoints,
             at: FRAMES_FROM,
             last_frame: None,
         })
@@ -63,6 +70,7 @@ impl<'a> Scan<'a> {
             }
         };
         Ok(Scanned {
+            index: self.index,
             end,
             at: self.at,
             length: self.window.length(),
@@ -145,7 +153,7 @@ impl<'a> Scan<'a> {
     }
 
     fn take_in(&mut self, header: &FrameHeader, frame: &Bytes) -> Result<(), &'static str> {
-        if header.first != self.state.index.last() + 1 {
+        if header.first != self.index.last() + 1 {
             return Err("a commit does not follow the one before it");
         }
         let body = frame.slice(FRAME_HEADER_BYTES..FRAME_HEADER_BYTES + header.body_bytes());
@@ -153,10 +161,10 @@ impl<'a> Scan<'a> {
         for _ in 0..header.entries {
             match reader.entry()? {
                 Entry::Append(head) => self.take_in_append(head, &mut reader)?,
-                Entry::Note(note) => self.state.checkpoints.replay(note),
+                Entry::Note(note) => self.checkpoints.replay(note),
             }
         }
-        let events = self.state.index.last() + 1 - header.first;
+        let events = self.index.last() + 1 - header.first;
         if !reader.is_at_end() || events != u64::from(header.events) || header.entries == 0 {
             return Err("a commit does not hold what its header says");
         }
@@ -168,17 +176,20 @@ impl<'a> Scan<'a> {
         head: AppendHead,
         reader: &mut BodyReader,
     ) -> Result<(), &'static str> {
-        let first = self.state.index.last() + 1;
+        let first = self.index.last() + 1;
         for position in first..first + u64::from(head.events) {
             let (event, length) = decode(&reader.rest(), position, self.segment.seed)?;
-            if let Some(place) = &event.stream
-                && place.version != self.state.index.next_version(&place.name)
-            {
+            let version = event.version();
+            let known = event
+                .stream_name()
+                .and_then(|name| self.index.version(name));
+            if known.is_some_and(|known| Some(known.next()) != version) {
                 return Err("an event does not follow the one before it in its stream");
             }
+            let before = version.map_or(0, |version| version.get() - 1);
             let offset = self.at + u64_of(FRAME_HEADER_BYTES + reader.at());
             let bytes = u32::try_from(length).map_err(|_| "an event is too long")?;
-            self.state.index.push(event.as_ref(), offset, bytes);
+            self.index.push(event.as_ref(), before, offset, bytes);
             reader.skip(length);
         }
         let Some((key, fingerprint)) = head.identity else {
@@ -189,7 +200,7 @@ impl<'a> Scan<'a> {
             first,
             events: head.events,
         };
-        if self.state.index.keys.insert(key, kept) {
+        if self.index.keys.insert(key, kept) {
             return Err("an idempotency key stands for two appends");
         }
         Ok(())

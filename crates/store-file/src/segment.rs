@@ -32,6 +32,7 @@ pub(crate) struct Segment {
     /// The position of its first event.
     pub(crate) first: u64,
     pub(crate) name: String,
+    pub(crate) label: Label,
     pub(crate) file: Arc<dyn StorageFile>,
     pub(crate) seed: Seed,
 }
@@ -41,6 +42,7 @@ impl Segment {
         Self {
             first: label.first,
             name: name(label.first),
+            label: *label,
             file,
             seed: Seed::new(label.store, label.first),
         }
@@ -67,6 +69,8 @@ pub(crate) struct Tail {
     pub(crate) segment: Arc<Segment>,
     /// Where the next frame begins.
     pub(crate) end: u64,
+    /// Where the last one begins, where there is one.
+    pub(crate) last_frame: Option<u64>,
     ready: u64,
     growth: Growth,
 }
@@ -84,12 +88,14 @@ impl Tail {
     pub(crate) fn of_recovered(
         segment: Arc<Segment>,
         end: u64,
+        last_frame: Option<u64>,
         length: u64,
         growth: Growth,
     ) -> Self {
         Self {
             segment,
             end,
+            last_frame,
             ready: length.max(end),
             growth,
         }
@@ -122,6 +128,7 @@ impl Tail {
         Ok(Some(Self {
             segment: Arc::new(Segment::new(&label, file)),
             end: FRAMES_FROM,
+            last_frame: None,
             ready,
             growth,
         }))
@@ -177,6 +184,7 @@ impl Tail {
         debug_assert!(self.end + u64_of(frame.len()) <= self.ready);
         self.segment.file.write_at(frame, self.end)?;
         self.segment.file.sync()?;
+        self.last_frame = Some(self.end);
         self.end += u64_of(frame.len());
         Ok(())
     }
@@ -195,6 +203,23 @@ fn publish(storage: &dyn Storage, label: &Label, ready: u64) -> io::Result<Arc<d
 mod tests {
     use super::*;
     use crate::format::LABEL_BYTES;
+    use crate::storage::simulated::Simulated;
+    use eventwire_store::{Epoch, Uuid};
+
+    impl Segment {
+        /// A segment that holds nothing one could read, to be indexed.
+        pub(crate) fn for_index(medium: &Simulated, first: u64) -> Self {
+            let label = Label {
+                kind: Kind::Segment,
+                store: Uuid::from_u128(7),
+                epoch: Epoch::new(7),
+                first,
+            };
+            let file = medium.create(&name(first)).expect("nothing fails");
+            file.write_at(&label.encode(), 0).expect("nothing fails");
+            Self::new(&label, file)
+        }
+    }
 
     #[test]
     fn frames_begin_where_the_label_ends() {

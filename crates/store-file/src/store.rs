@@ -29,9 +29,9 @@ use crate::writer::Writer;
 /// [`close`](Self::close) does.
 ///
 /// # Blocking
-/// Appends are handed to a thread of the store's own and never block their caller. Reads look
-/// into the index and the files on the thread that polls them: a page the system has in memory
-/// costs microseconds, one it must fetch what the disk takes. A scan reads at most 1 MiB, or
+/// Appends are handed to a thread of the store's own and never block their caller. Reads and
+/// `recall` look into the indexes and the files on the thread that polls them: a page the system
+/// has in memory costs microseconds, one it must fetch what the disk takes. A scan reads at most 1 MiB, or
 /// one event. Snapshots are read and written, though not synced, on the thread that calls.
 #[derive(Debug, Clone)]
 pub struct FileStore {
@@ -52,7 +52,8 @@ struct Handle {
 impl FileStore {
     /// Opens the store in a directory, which is made where it does not exist.
     ///
-    /// Blocks while it reads the log. [`FileOptions`] has more to set.
+    /// Blocks while it reads the last segment of the log, and those that have no index.
+    /// [`FileOptions`] has more to set.
     ///
     /// # Errors
     /// [`OpenError`], named for what to do next.

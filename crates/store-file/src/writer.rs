@@ -43,6 +43,8 @@ impl Writer {
 
 fn run(queue: &Queue, mut committer: Committer) {
     let _closed = ClosedOnDrop(queue);
+    let mut filer = Filer::default();
+    filer.look(&committer);
     while let Some(group) = queue.next_group() {
         let answers = committer.commit(&group.requests);
         let wakers: Vec<Waker> = group
@@ -52,6 +54,47 @@ fn run(queue: &Queue, mut committer: Committer) {
             .filter_map(|(reply, answer)| reply.put(answer))
             .collect();
         wakers.into_iter().for_each(Waker::wake);
+        filer.look(&committer);
+    }
+    filer.finish(&committer);
+}
+
+/// Writes indexes to files beside the writer, one at a time.
+#[derive(Debug, Default)]
+struct Filer {
+    thread: Option<JoinHandle<io::Result<()>>>,
+    /// After a failure indexes stay in memory until the store is opened again.
+    has_failed: bool,
+}
+
+impl Filer {
+    /// Begins with the next index, unless it is at one.
+    fn look(&mut self, committer: &Committer) {
+        if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
+            self.has_failed |= !matches!(thread.join(), Ok(Ok(())));
+        }
+        if self.thread.is_some() || self.has_failed {
+            return;
+        }
+        if let Some(filing) = committer.next_filing() {
+            let thread = thread::Builder::new().name("eventwire-filer".to_owned());
+            match thread.spawn(move || filing.run()) {
+                Ok(thread) => self.thread = Some(thread),
+                Err(_) => self.has_failed = true,
+            }
+        }
+    }
+
+    /// Writes what is left, so that the next opening need not read those segments.
+    fn finish(mut self, committer: &Committer) {
+        if let Some(thread) = self.thread.take() {
+            self.has_failed |= !matches!(thread.join(), Ok(Ok(())));
+        }
+        while !self.has_failed
+            && let Some(filing) = committer.next_filing()
+        {
+            self.has_failed = filing.run().is_err();
+        }
     }
 }
 

@@ -17,6 +17,7 @@ pub(super) enum Part {
     FrameHeader = 1,
     FrameBody = 2,
     Record = 3,
+    IndexPage = 4,
 }
 
 impl Seed {
@@ -28,7 +29,8 @@ impl Seed {
         Self(plain(&place))
     }
 
-    /// The checksum of bytes that lie at `place`: an offset for a frame, a position for a record.
+    /// The checksum of bytes that lie at `place`: an offset for a frame, a position for a
+    /// record, a number for a page.
     pub(super) fn checksum(self, part: Part, place: u64, bytes: &[u8]) -> u32 {
         let mut prefix = [part as u8; 9];
         prefix[1..].copy_from_slice(&place.to_le_bytes());

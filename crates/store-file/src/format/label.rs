@@ -31,6 +31,8 @@ pub(crate) enum Kind {
     Segment,
     /// A snapshot beside the log.
     Snapshot,
+    /// The index of a segment.
+    Index,
 }
 
 /// Why bytes are not the label they should be.
@@ -48,6 +50,7 @@ impl Kind {
             Self::Identity => *b"EVWSTORE",
             Self::Segment => *b"EVWSEGMT",
             Self::Snapshot => *b"EVWSNAPS",
+            Self::Index => *b"EVWINDEX",
         }
     }
 }

@@ -6,8 +6,10 @@
 mod body;
 mod checksum;
 mod frame;
+mod index;
 mod label;
 mod note;
+mod page;
 mod record;
 mod snapshot;
 
@@ -16,8 +18,10 @@ pub(crate) use checksum::Seed;
 pub(crate) use frame::{
     FRAME_HEADER_BYTES, FrameBuffer, FrameHeader, append_bytes, could_be_torn, frame_bytes,
 };
+pub(crate) use index::{IndexHead, LISTING_BYTES, Listing, ListingKind, Section, Sections};
 pub(crate) use label::{Kind, LABEL_BYTES, Label, LabelError};
 pub(crate) use note::Note;
+pub(crate) use page::{PAGE_BYTES, PAGE_DATA_BYTES, decode_page, encode_page};
 pub(crate) use record::{Placing, decode, record_bytes};
 
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot};

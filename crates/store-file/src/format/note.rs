@@ -38,6 +38,19 @@ impl Note {
         }
     }
 
+    /// The notes that `bytes` are, one after the other.
+    pub(crate) fn decode_all(bytes: &[u8]) -> Result<Vec<Self>, &'static str> {
+        let mut fields = Fields(bytes);
+        let mut notes = Vec::new();
+        while !fields.0.is_empty() {
+            if fields.array() != Some(NO_EVENTS) {
+                return Err("what should be a note is none");
+            }
+            notes.push(Self::decode(&mut fields)?);
+        }
+        Ok(notes)
+    }
+
     /// Takes one off the front of `fields`, where the number of events has been taken.
     pub(super) fn decode(fields: &mut Fields<'_>) -> Result<Self, &'static str> {
         const SHORT: &str = "a note is cut short";

@@ -29,6 +29,11 @@ impl Keys {
         self.kept.get(key).copied()
     }
 
+    /// All keys and what they stood for.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&IdempotencyKey, Kept)> {
+        self.kept.iter().map(|(key, kept)| (key, *kept))
+    }
+
     /// Remembers what a key was used for; says whether it was used before.
     pub(crate) fn insert(&mut self, key: IdempotencyKey, kept: Kept) -> bool {
         self.kept.insert(key, kept).is_some()

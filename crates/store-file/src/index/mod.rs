@@ -1,124 +1,107 @@
 //! Where everything is: each event's place in the files, and the positions of the events of
 //! each stream, category, type and tag. Payloads stay on disk.
 //!
-//! The writer alone changes it, and puts events in before they are durable; whoever reads it
-//! for others stops at the watermark.
+//! Each segment has an index of its own. That of the one that is written to is in memory: the
+//! writer alone changes it, and puts events in before they are durable; whoever reads it for
+//! others stops at the watermark. That of a segment that was left is in a file, and in memory
+//! only until that is written.
 
+mod appended;
+mod cache;
+mod file;
+mod filter;
 mod keys;
+mod list;
+mod memory;
 mod postings;
 mod search;
+mod term;
+mod writing;
 
+pub(crate) use cache::PageCache;
+pub(crate) use file::{BadIndex, FileIndex, name};
 pub(crate) use keys::Kept;
+pub(crate) use memory::{MemoryIndex, SealedIndex, Slot};
 pub(crate) use search::{Next, Search};
+pub(crate) use writing::write;
 
-use eventwire_store::{
-    Actual, Append, AppendError, Appended, Category, Conflict, EventRef, EventType, Guard,
-    Position, StreamName, Tag, Version,
-};
+use std::sync::Arc;
 
-use crate::number;
-use keys::Keys;
-use postings::{Postings, Streams};
+use eventwire_store::{Appended, IdempotencyKey, StreamName, Version};
 
-/// The index of a log.
-///
-/// Invariant: the slot at index `i` is of the event at position `i + 1`; each list of
-/// positions rises, and holds exactly the events of its key.
-#[derive(Debug, Default)]
-pub(crate) struct Index {
-    slots: Vec<Slot>,
-    streams: Streams,
-    categories: Postings<Category>,
-    types: Postings<EventType>,
-    tags: Postings<Tag>,
-    pub(crate) keys: Keys,
+use crate::format::Note;
+use list::List;
+use term::Term;
+
+/// The index of a segment that is no longer written to. A clone is the same index.
+#[derive(Debug, Clone)]
+pub(crate) enum Sealed {
+    /// It has no file yet.
+    Memory(Arc<SealedIndex>),
+    File(Arc<FileIndex>),
 }
 
-/// Where an event's record lies in the segment that holds its position.
+/// The index of one segment, wherever it is.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Slot {
-    pub(crate) offset: u64,
-    pub(crate) bytes: u32,
-    /// The number of its stream in `Streams`.
-    stream: Option<postings::StreamNumber>,
+pub(crate) enum View<'a> {
+    Memory(&'a MemoryIndex),
+    File(&'a FileIndex),
 }
 
-impl Index {
-    /// The position of the last event; zero where there is none.
-    pub(crate) fn last(&self) -> u64 {
-        u64::try_from(self.slots.len()).expect("a length fits 64 bits")
-    }
-
-    /// The place of the event at a position, which is in the log.
-    pub(crate) fn slot(&self, position: u64) -> Slot {
-        let index = usize::try_from(position - 1).expect("an event in the log has a slot");
-        self.slots[index]
-    }
-
-    /// The version a stream's next event gets.
-    pub(crate) fn next_version(&self, stream: &StreamName) -> Version {
-        self.streams
-            .version(stream)
-            .map_or(Version::FIRST, Version::next)
-    }
-
-    /// Puts the next event in.
-    pub(crate) fn push(&mut self, event: EventRef<'_>, offset: u64, bytes: u32) {
-        let position = self.last() + 1;
-        let stream = event.stream.map(|name| {
-            self.categories.push(&name.category(), position);
-            self.streams.push(name, position)
-        });
-        self.types.push(event.event_type, position);
-        for tag in event.tags {
-            self.tags.push(tag, position);
+impl Sealed {
+    pub(crate) fn view(&self) -> View<'_> {
+        match self {
+            Self::Memory(sealed) => View::Memory(&sealed.index),
+            Self::File(index) => View::File(index),
         }
-        self.slots.push(Slot {
-            offset,
-            bytes,
-            stream,
-        });
     }
 
-    /// Checks an append's guards.
-    pub(crate) fn check(&self, append: &Append) -> Result<(), AppendError> {
-        for (guard, condition) in append.guards().iter().enumerate() {
-            let actual = match condition {
-                Guard::Stream { stream, expect } => {
-                    let actual = self.streams.version(stream);
-                    (!expect.is_met_by(actual)).then_some(Actual::Version(actual))
-                }
-                Guard::NoMatch { query, after } => Search::new(self, query)
-                    .first_after(number::of(*after))
-                    .map(|found| Actual::Match(number::position(found))),
-                _ => return Err(AppendError::Unsupported("a guard of this kind")),
-            };
-            if let Some(actual) = actual {
-                return Err(AppendError::Conflict(Conflict { guard, actual }));
-            }
+    /// How far consumers had come at the segment's end.
+    pub(crate) fn checkpoints(&self) -> Result<Vec<Note>, BadIndex> {
+        match self {
+            Self::Memory(sealed) => Ok(sealed.checkpoints.clone()),
+            Self::File(index) => index.checkpoints(),
         }
-        Ok(())
+    }
+}
+
+impl<'a> View<'a> {
+    /// The position of the segment's last event.
+    pub(crate) fn last(self) -> u64 {
+        match self {
+            Self::Memory(index) => index.last(),
+            Self::File(index) => index.last(),
+        }
+    }
+
+    /// The version of a stream's last event, if it has any here.
+    pub(crate) fn version(self, stream: &StreamName) -> Result<Option<Version>, BadIndex> {
+        match self {
+            Self::Memory(index) => Ok(index.version(stream)),
+            Self::File(index) => index.version(stream),
+        }
+    }
+
+    /// What a key was used for here.
+    pub(crate) fn key(self, key: &IdempotencyKey) -> Result<Option<Kept>, BadIndex> {
+        match self {
+            Self::Memory(index) => Ok(index.keys.get(key)),
+            Self::File(index) => index.key(key),
+        }
     }
 
     /// The answer to the append whose events begin at `first`.
-    pub(crate) fn appended(&self, first: u64, events: u32) -> Appended {
-        let range = first..first + u64::from(events);
-        let mut streams: Vec<(StreamName, Version)> = Vec::new();
-        for position in range.clone() {
-            let Some(stream) = self.slot(position).stream else {
-                continue;
-            };
-            let (name, version) = self.streams.place(stream, position);
-            match streams.iter_mut().find(|(known, _)| known == name) {
-                Some((_, last)) => *last = version,
-                None => streams.push((name.clone(), version)),
-            }
+    pub(crate) fn appended(self, first: u64, events: u32) -> Result<Appended, BadIndex> {
+        match self {
+            Self::Memory(index) => Ok(index.appended(first, events)),
+            Self::File(index) => index.appended(first, events),
         }
-        Appended {
-            before: number::position(first - 1),
-            positions: range.map(number::position).collect::<Vec<Position>>(),
-            streams,
-            duplicate: false,
+    }
+
+    fn list(self, term: Term<'_>) -> Result<List<'a>, BadIndex> {
+        match self {
+            Self::Memory(index) => Ok(List::Memory(index.list(term))),
+            Self::File(index) => index.list(term).map(List::File),
         }
     }
 }

@@ -51,12 +51,17 @@ impl<K: Name> Postings<K> {
     pub(super) fn list(&self, key: &K) -> &[u64] {
         self.lists.get(key).map_or(&[], Vec::as_slice)
     }
+
+    /// All keys with their positions.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &[u64])> {
+        self.lists.iter().map(|(key, list)| (key, list.as_slice()))
+    }
 }
 
-/// The positions of the events of each stream, and a short number for each stream.
+/// The positions of the events of each stream in a segment, and a short number for each stream.
 ///
 /// Invariant: `numbers` maps the name of `entries[n]` to `n`, and nothing else. No version is
-/// left out, so an event's version is its place in its stream's list.
+/// left out, so an event's version is its place in its stream's list, after those `before`.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     numbers: HashMap<StreamName, StreamNumber>,
@@ -70,28 +75,44 @@ pub(super) struct StreamNumber(std::num::NonZeroU32);
 #[derive(Debug)]
 struct Entry {
     name: StreamName,
+    /// The stream's version before this segment.
+    before: u64,
     positions: Vec<u64>,
 }
 
 impl Streams {
-    pub(super) fn push(&mut self, name: &StreamName, position: u64) -> StreamNumber {
+    /// Puts an event in; `before` counts where it is its stream's first in this segment.
+    pub(super) fn push(
+        &mut self,
+        name: &StreamName,
+        position: u64,
+        before: u64,
+    ) -> (StreamNumber, Version) {
+        let number = self.number(name, before);
+        let entry = &mut self.entries[number.index()];
+        entry.positions.push(position);
+        (number, entry.version())
+    }
+
+    fn number(&mut self, name: &StreamName, before: u64) -> StreamNumber {
         if let Some(&number) = self.numbers.get(name) {
-            self.entries[number.index()].positions.push(position);
             return number;
         }
         let name = name.detached();
         self.entries.push(Entry {
             name: name.clone(),
-            positions: vec![position],
+            before,
+            positions: Vec::new(),
         });
         let number = StreamNumber::of_count(self.entries.len());
         self.numbers.insert(name, number);
         number
     }
 
-    /// The version of a stream's last event.
+    /// The version of a stream's last event, if it is in this segment.
     pub(super) fn version(&self, name: &StreamName) -> Option<Version> {
-        version_of_count(self.list(name).len())
+        let number = self.numbers.get(name)?;
+        Some(self.entries[number.index()].version())
     }
 
     pub(super) fn list(&self, name: &StreamName) -> &[u64] {
@@ -100,12 +121,23 @@ impl Streams {
             .map_or(&[], |number| &self.entries[number.index()].positions)
     }
 
+    /// All streams in the order of their numbers: names, versions before, positions.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&StreamName, u64, &[u64])> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (&entry.name, entry.before, entry.positions.as_slice()))
+    }
+
     /// The name of a stream, and the version of the event it has at a position.
-    pub(super) fn place(&self, number: StreamNumber, position: u64) -> (&StreamName, Version) {
+    pub(super) fn place(&self, number: StreamNumber, position: u64) -> (StreamName, Version) {
         let entry = &self.entries[number.index()];
         let count = entry.positions.partition_point(|&at| at <= position);
-        let version = version_of_count(count).expect("the event is in the stream's list");
-        (&entry.name, version)
+        (entry.name.clone(), version_of(entry.before, count))
+    }
+}
+
+impl Entry {
+    fn version(&self) -> Version {
+        version_of(self.before, self.positions.len())
     }
 }
 
@@ -117,11 +149,12 @@ impl StreamNumber {
         Self(number.expect("there are between 1 and 2^32 - 1 streams"))
     }
 
-    fn index(self) -> usize {
+    pub(super) fn index(self) -> usize {
         usize::try_from(self.0.get()).expect("the platform's addresses have 32 bits or more") - 1
     }
 }
 
-fn version_of_count(count: usize) -> Option<Version> {
-    Version::new(u64::try_from(count).expect("a length fits 64 bits"))
+fn version_of(before: u64, count: usize) -> Version {
+    let count = u64::try_from(count).expect("a length fits 64 bits");
+    Version::new(before + count).expect("a stream here has an event")
 }

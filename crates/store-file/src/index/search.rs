@@ -1,24 +1,32 @@
 use eventwire_store::{Query, QueryItem, Scope};
 
-use super::Index;
+use super::View;
+use super::file::{BadIndex, Column};
+use super::list::List;
+use super::memory::Slot;
+use super::term::Term;
 
-/// A query, resolved to the lists of positions that decide it: no event is looked at.
+/// A query in one segment, resolved to the lists of positions that decide it: no event is
+/// looked at.
 #[derive(Debug)]
 pub(crate) struct Search<'a> {
     items: Vec<Item<'a>>,
-    last: u64,
+    view: View<'a>,
+    first: u64,
+    slots: Option<Column<'a>>,
 }
 
 /// One alternative: a position matches where it is in every clause.
 #[derive(Debug)]
 struct Item<'a> {
     clauses: Vec<Clause<'a>>,
+    first: u64,
 }
 
 /// A position is in it where any of its lists holds it.
 #[derive(Debug)]
 struct Clause<'a> {
-    lists: Vec<&'a [u64]>,
+    lists: Vec<List<'a>>,
 }
 
 /// What a search came to.
@@ -34,32 +42,46 @@ pub(crate) enum Next {
 }
 
 impl<'a> Search<'a> {
-    pub(crate) fn new(index: &'a Index, query: &'a Query) -> Self {
-        Self {
-            items: query
-                .items()
-                .iter()
-                .map(|item| Item::new(index, item))
-                .collect(),
-            last: index.last(),
+    pub(crate) fn new(view: View<'a>, query: &Query) -> Result<Self, BadIndex> {
+        let items = query.items().iter();
+        let (first, slots) = match view {
+            View::Memory(index) => (index.first(), None),
+            View::File(index) => (index.first(), Some(index.slots())),
+        };
+        Ok(Self {
+            items: items
+                .map(|item| Item::new(view, first, item))
+                .collect::<Result<_, _>>()?,
+            view,
+            first,
+            slots,
+        })
+    }
+
+    /// The place of the event at a position, which is in the segment.
+    pub(crate) fn slot(&self, position: u64) -> Result<Slot, BadIndex> {
+        match (self.view, &self.slots) {
+            (View::File(_), Some(slots)) => slots.slot(position - self.first),
+            (View::File(index), None) => index.slots().slot(position - self.first),
+            (View::Memory(index), _) => Ok(index.slot(position)),
         }
     }
 
     /// The first match above a position, however far.
-    pub(crate) fn first_after(&self, position: u64) -> Option<u64> {
-        let from = position.checked_add(1)?;
+    pub(crate) fn first_after(&self, position: u64) -> Result<Option<u64>, BadIndex> {
+        let from = position.saturating_add(1);
         let mut looks = usize::MAX;
-        match self.forward(from, self.last, &mut looks) {
+        Ok(match self.forward(from, self.view.last(), &mut looks)? {
             Next::At(found) => Some(found),
             Next::LookedTo(_) | Next::Nothing => None,
-        }
+        })
     }
 
     /// The first match from `from` to `to`, both included, in at most `looks` looks.
-    pub(crate) fn forward(&self, from: u64, to: u64, looks: &mut usize) -> Next {
+    pub(crate) fn forward(&self, from: u64, to: u64, looks: &mut usize) -> Result<Next, BadIndex> {
         let mut nearest = Next::Nothing;
         for item in &self.items {
-            let next = item.forward(from, to, looks);
+            let next = item.forward(from, to, looks)?;
             nearest = match (nearest, next) {
                 (Next::Nothing, next) => next,
                 (nearest, Next::Nothing) => nearest,
@@ -69,14 +91,14 @@ impl<'a> Search<'a> {
                 (nearest, _) => nearest,
             };
         }
-        nearest
+        Ok(nearest)
     }
 
-    /// The last match from `from` down to position 1, in at most `looks` looks.
-    pub(crate) fn backward(&self, from: u64, looks: &mut usize) -> Next {
+    /// The last match from `from` down to the segment's first, in at most `looks` looks.
+    pub(crate) fn backward(&self, from: u64, looks: &mut usize) -> Result<Next, BadIndex> {
         let mut nearest = Next::Nothing;
         for item in &self.items {
-            let next = item.backward(from, looks);
+            let next = item.backward(from, looks)?;
             nearest = match (nearest, next) {
                 (Next::Nothing, next) => next,
                 (nearest, Next::Nothing) => nearest,
@@ -85,7 +107,7 @@ impl<'a> Search<'a> {
                 (nearest, _) => nearest,
             };
         }
-        nearest
+        Ok(nearest)
     }
 }
 
@@ -100,102 +122,114 @@ impl Next {
 }
 
 impl<'a> Item<'a> {
-    fn new(index: &'a Index, item: &'a QueryItem) -> Self {
-        let scope = match item.scope() {
-            Scope::Log => None,
-            Scope::Streams(names) => Some(Clause {
-                lists: names.iter().map(|name| index.streams.list(name)).collect(),
-            }),
-            Scope::Category(name) => Some(Clause {
-                lists: vec![index.categories.list(name)],
-            }),
+    fn new(view: View<'a>, first: u64, item: &QueryItem) -> Result<Self, BadIndex> {
+        let mut clauses = Vec::new();
+        match item.scope() {
+            Scope::Log => {}
+            Scope::Streams(names) => {
+                let lists = names.iter().map(|name| view.list(Term::Stream(name)));
+                clauses.push(lists.collect());
+            }
+            Scope::Category(name) => {
+                let list = view.list(Term::Category(name));
+                clauses.push(list.map(|list| vec![list]));
+            }
             // A kind of scope that has no index yet finds nothing.
-            _ => Some(Clause { lists: Vec::new() }),
-        };
-        let types = (!item.types().is_empty()).then(|| Clause {
-            lists: item
-                .types()
-                .iter()
-                .map(|name| index.types.list(name))
-                .collect(),
-        });
-        let tags = item.tags().iter().map(|tag| Clause {
-            lists: vec![index.tags.list(tag)],
-        });
-        Self {
-            clauses: scope.into_iter().chain(types).chain(tags).collect(),
+            _ => clauses.push(Ok(Vec::new())),
         }
+        if !item.types().is_empty() {
+            let types = item.types().iter();
+            let lists = types.map(|name| view.list(Term::Type(name)));
+            clauses.push(lists.collect());
+        }
+        for tag in item.tags() {
+            let list = view.list(Term::Tag(tag));
+            clauses.push(list.map(|list| vec![list]));
+        }
+        let clauses = clauses
+            .into_iter()
+            .map(|lists| Ok(Clause { lists: lists? }))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { clauses, first })
     }
 
     /// Leaps from clause to clause until all of them hold the same position.
-    fn forward(&self, from: u64, to: u64, looks: &mut usize) -> Next {
+    fn forward(&self, from: u64, to: u64, looks: &mut usize) -> Result<Next, BadIndex> {
         let mut at = from;
         while at <= to {
             let mut highest = at;
             for clause in &self.clauses {
-                match clause.first_from(at) {
+                match clause.first_from(at)? {
                     Some(position) => highest = highest.max(position),
-                    None => return Next::Nothing,
+                    None => return Ok(Next::Nothing),
                 }
             }
             if highest == at {
-                return Next::At(at);
+                return Ok(Next::At(at));
             }
             at = highest;
             match looks.checked_sub(1) {
                 Some(left) => *looks = left,
-                None if at <= to => return Next::LookedTo(at),
+                None if at <= to => return Ok(Next::LookedTo(at)),
                 None => break,
             }
         }
-        Next::Nothing
+        Ok(Next::Nothing)
     }
 
-    fn backward(&self, from: u64, looks: &mut usize) -> Next {
+    fn backward(&self, from: u64, looks: &mut usize) -> Result<Next, BadIndex> {
         let mut at = from;
-        while at > 0 {
+        while at >= self.first {
             let mut lowest = at;
             for clause in &self.clauses {
-                match clause.last_to(at) {
+                match clause.last_to(at)? {
                     Some(position) => lowest = lowest.min(position),
-                    None => return Next::Nothing,
+                    None => return Ok(Next::Nothing),
                 }
             }
             if lowest == at {
-                return Next::At(at);
+                return Ok(Next::At(at));
             }
             at = lowest;
             match looks.checked_sub(1) {
                 Some(left) => *looks = left,
-                None => return Next::LookedTo(at),
+                None => return Ok(Next::LookedTo(at)),
             }
         }
-        Next::Nothing
+        Ok(Next::Nothing)
     }
 }
 
 impl Clause<'_> {
     /// The lowest position at or above `from`.
-    fn first_from(&self, from: u64) -> Option<u64> {
-        let first = |list: &&[u64]| list.get(list.partition_point(|&at| at < from)).copied();
-        self.lists.iter().filter_map(first).min()
+    fn first_from(&self, from: u64) -> Result<Option<u64>, BadIndex> {
+        let mut lowest = None;
+        for list in &self.lists {
+            let found = list.first_from(from)?;
+            lowest = lowest.into_iter().chain(found).min();
+        }
+        Ok(lowest)
     }
 
     /// The highest position at or below `to`.
-    fn last_to(&self, to: u64) -> Option<u64> {
-        let last = |list: &&[u64]| {
-            let count = list.partition_point(|&at| at <= to);
-            count.checked_sub(1).map(|index| list[index])
-        };
-        self.lists.iter().filter_map(last).max()
+    fn last_to(&self, to: u64) -> Result<Option<u64>, BadIndex> {
+        let mut highest = None;
+        for list in &self.lists {
+            highest = highest.max(list.last_to(to)?);
+        }
+        Ok(highest)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::index::{FileIndex, MemoryIndex, PageCache, SealedIndex, write};
+    use crate::segment::Segment;
+    use crate::storage::simulated::Simulated;
     use eventwire_store::{Category, EventRef, EventType, StreamName, Tag};
     use proptest::prelude::*;
+    use std::sync::Arc;
 
     #[derive(Debug, Clone)]
     struct Event {
@@ -225,7 +259,7 @@ mod tests {
                 event_type: EventType::new(event_type).unwrap(),
                 tags: tags.into_iter().map(|tag| Tag::new(tag).unwrap()).collect(),
             });
-        proptest::collection::vec(event, 0..40)
+        proptest::collection::vec(event, 1..40)
     }
 
     fn item() -> impl Strategy<Value = Query> {
@@ -246,54 +280,99 @@ mod tests {
         })
     }
 
+    /// The index of a segment of these events, as a file.
+    fn filed(medium: &Simulated, index: MemoryIndex) -> FileIndex {
+        let segment = Arc::new(Segment::for_index(medium, index.first()));
+        let sealed = SealedIndex {
+            index,
+            checkpoints: Vec::new(),
+            last_frame: 0,
+        };
+        write(medium, &segment, &sealed).unwrap();
+        FileIndex::open(medium, &segment, &Arc::new(PageCache::default())).unwrap()
+    }
+
     proptest! {
         /// Looking at every event is the definition; the search must agree with it from
-        /// every place, in both directions, however often it has to come back.
+        /// every place, in both directions, however often it has to come back, in memory and
+        /// in a file.
         #[test]
         fn a_search_finds_what_looking_at_every_event_finds(
             events in events(),
             query in (item(), item()).prop_map(|(one, other)| one.or(other)),
             looks in 0usize..3,
+            first in 1u64..4,
         ) {
-            let mut index = Index::default();
-            for event in &events {
-                index.push(event.as_ref(), 0, 0);
+            let mut index = MemoryIndex::new(first);
+            for (offset, event) in (64..).step_by(8).zip(&events) {
+                index.push(event.as_ref(), 3, offset, 7);
             }
-            let last = index.last();
-            let matches: Vec<u64> = (1..=last)
+            let matches: Vec<u64> = (first..)
                 .zip(&events)
                 .filter(|(_, event)| query.matches(event.as_ref()))
                 .map(|(position, _)| position)
                 .collect();
-            let search = Search::new(&index, &query);
+            agrees(View::Memory(&index), &query, looks, &matches)?;
+            let medium = Simulated::new(0);
+            let file = filed(&medium, index);
+            agrees(View::File(&file), &query, looks, &matches)?;
+        }
+    }
 
-            let mut found = Vec::new();
-            let mut from = 1;
-            loop {
-                match search.forward(from, last, &mut looks.clone()) {
-                    Next::At(position) => { found.push(position); from = position + 1; }
-                    Next::LookedTo(position) => { prop_assert!(position > from); from = position; }
-                    Next::Nothing => break,
+    fn agrees(
+        view: View<'_>,
+        query: &Query,
+        looks: usize,
+        matches: &[u64],
+    ) -> Result<(), TestCaseError> {
+        let search = Search::new(view, query).unwrap();
+        let (first, last) = (search.first, view.last());
+        for position in first..=last {
+            prop_assert_eq!(
+                search.slot(position).unwrap().offset,
+                64 + 8 * (position - first)
+            );
+        }
+
+        let mut found = Vec::new();
+        let mut from = first;
+        loop {
+            match search.forward(from, last, &mut looks.clone()).unwrap() {
+                Next::At(position) => {
+                    found.push(position);
+                    from = position + 1;
                 }
-            }
-            prop_assert_eq!(&found, &matches);
-
-            let mut found = Vec::new();
-            let mut from = last;
-            loop {
-                match search.backward(from, &mut looks.clone()) {
-                    Next::At(position) => { found.push(position); from = position - 1; }
-                    Next::LookedTo(position) => { prop_assert!(position < from); from = position; }
-                    Next::Nothing => break,
+                Next::LookedTo(position) => {
+                    prop_assert!(position > from);
+                    from = position;
                 }
-            }
-            found.reverse();
-            prop_assert_eq!(&found, &matches);
-
-            for after in 0..=last {
-                let expected = matches.iter().copied().find(|&position| position > after);
-                prop_assert_eq!(search.first_after(after), expected);
+                Next::Nothing => break,
             }
         }
+        prop_assert_eq!(&found, matches);
+
+        let mut found = Vec::new();
+        let mut from = last;
+        loop {
+            match search.backward(from, &mut looks.clone()).unwrap() {
+                Next::At(position) => {
+                    found.push(position);
+                    from = position - 1;
+                }
+                Next::LookedTo(position) => {
+                    prop_assert!(position < from);
+                    from = position;
+                }
+                Next::Nothing => break,
+            }
+        }
+        found.reverse();
+        prop_assert_eq!(&found, matches);
+
+        for after in first - 1..=last {
+            let expected = matches.iter().copied().find(|&position| position > after);
+            prop_assert_eq!(search.first_after(after).unwrap(), expected);
+        }
+        Ok(())
     }
 }

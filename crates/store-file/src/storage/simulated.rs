@@ -108,6 +108,14 @@ impl Simulated {
         }
     }
 
+    /// A directory within this one, without an operation.
+    pub(crate) fn within(&self, name: &str) -> Self {
+        Self {
+            prefix: format!("{}{name}/", self.prefix),
+            ..self.clone()
+        }
+    }
+
     /// The bytes of a file.
     pub(crate) fn bytes(&self, name: &str) -> Vec<u8> {
         let medium = self.lock();
@@ -283,10 +291,7 @@ impl Storage for Simulated {
     }
 
     fn directory(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
-        let directory = Self {
-            prefix: format!("{}{name}/", self.prefix),
-            ..self.clone()
-        };
+        let directory = self.within(name);
         self.atomically(|_| Ok(Arc::new(directory) as Arc<dyn Storage>))
     }
 }

@@ -1,6 +1,9 @@
-use eventwire_store::{Append, EventType, NewEvent};
+use std::error::Error;
 
-use super::workload::{Workload, open, payloads};
+use eventwire_store::{Append, EventType, NewEvent, Query, ReadOptions, StreamName, Tag};
+
+use super::workload::{Workload, file_indexes, found, open, payloads};
+use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::request::Request;
 use crate::segment;
@@ -11,7 +14,9 @@ use crate::storage::simulated::Simulated;
 fn written() -> (Simulated, Workload) {
     let medium = Simulated::new(7);
     let mut workload = Workload::new(7);
-    workload.run(&mut open(&medium).expect("nothing fails"), 12);
+    let mut engine = open(&medium).expect("nothing fails");
+    workload.run(&mut engine, 12);
+    file_indexes(&engine);
     (medium, workload)
 }
 
@@ -19,8 +24,8 @@ fn flip(bytes: &mut [u8], at: usize, bit: usize) {
     bytes[at] ^= 1 << bit;
 }
 
-/// Any one bit of any file, flipped while the store was closed: either opening says that it is
-/// damaged, or nothing is missing and nothing is different.
+/// Any one bit of any file, flipped while the store was closed: either opening or reading says
+/// that it is damaged, or nothing is missing and nothing is different.
 #[test]
 fn no_flipped_bit_is_hidden_and_none_invents() {
     let (medium, workload) = written();
@@ -40,15 +45,121 @@ fn no_flipped_bit_is_hidden_and_none_invents() {
                 }
                 Err(error) => panic!("{name}, byte {at}: {error}"),
                 Ok(engine) => {
-                    harmless += 1;
-                    let found = payloads(&engine.log).expect("what was recovered can be read");
-                    assert_eq!(found, workload.certain, "{name}, byte {at}");
+                    // Of a segment that has an index the events are looked at when they are read.
+                    match payloads(&engine.log) {
+                        Ok(found) => {
+                            harmless += 1;
+                            assert_eq!(found, workload.certain, "{name}, byte {at}");
+                        }
+                        Err(error) => {
+                            refused += 1;
+                            let cause = error.source().expect("it has a cause").to_string();
+                            assert!(cause.starts_with(name), "{name}, byte {at}: {cause}");
+                        }
+                    }
                 }
             }
         }
     }
     println!("{refused} refused, {harmless} harmless");
     assert!(refused > 5000, "the bytes that matter: {refused}");
+}
+
+/// Any one bit of any index, flipped while the store was closed or while it was open: the index
+/// is made again, and every question has the same answer.
+#[test]
+fn a_flipped_bit_of_an_index_changes_nothing() {
+    let (medium, mut workload) = written();
+    let before = answers(&open(&medium).expect("nothing fails"));
+    let indexes = medium.within("indexes");
+    let names = indexes.list().expect("nothing fails");
+    assert!(names.len() > 1, "several segments were left");
+    let mut made_again = 0;
+    for name in &names {
+        let length = indexes.bytes(name).len();
+        for at in (0..length).step_by(29) {
+            let flipped = medium.copy();
+            let engine = open(&flipped).expect("nothing fails");
+            let tampered = flipped.within("indexes");
+            tampered.tamper(name, |bytes| flip(bytes, at, at % 8));
+            assert_eq!(answers(&engine), before, "{name}, byte {at}, while open");
+            drop(engine);
+            let mut engine = open(&flipped).expect("an index is not needed");
+            made_again += engine.recovery.segments_read - 1;
+            assert_eq!(answers(&engine), before, "{name}, byte {at}");
+            assert!(workload.check(&mut engine));
+        }
+    }
+    assert!(made_again > 0, "no head of an index was hit");
+}
+
+/// What is asked of every index: all events, forward and back, and those of each name.
+fn answers(engine: &Engine) -> Vec<Vec<String>> {
+    let mut queries = vec![Query::all()];
+    for name in ["room-0", "room-1", "room-2"] {
+        queries.push(Query::stream(StreamName::new(name).expect("a name")));
+    }
+    for name in ["by:0", "by:1", "by:2", "by:3"] {
+        let posted = EventType::new("posted").expect("a type");
+        queries.push(Query::tags([Tag::new(name).expect("a tag")]).of_types([posted]));
+    }
+    let all = queries.into_iter().flat_map(|query| {
+        let ways = [ReadOptions::all(), ReadOptions::backward()];
+        ways.map(|way| found(&engine.log, query.clone(), way).expect("it can be read"))
+    });
+    all.collect()
+}
+
+/// A missing index is made again, and one that a repair has left behind is not believed.
+#[test]
+fn an_index_belongs_to_what_its_segment_holds() {
+    let (medium, _) = written();
+    let before = answers(&open(&medium).expect("nothing fails"));
+    let indexes = medium.within("indexes");
+    let names = indexes.list().expect("nothing fails");
+    let engine = open(&medium).expect("nothing fails");
+    assert_eq!(engine.recovery.segments_read, 1);
+    for name in &names {
+        let without = medium.copy();
+        without.within("indexes").remove(name).expect("it is there");
+        let engine = open(&without).expect("it is made again");
+        assert_eq!(engine.recovery.segments_read, 2);
+        assert_eq!(answers(&engine), before);
+        file_indexes(&engine);
+        let engine = open(&without).expect("nothing fails");
+        assert_eq!(engine.recovery.segments_read, 1);
+        assert_eq!(answers(&engine), before);
+    }
+
+    // The log is cut back to half of its first segment, and written anew from there.
+    let cut = medium.copy();
+    let segments = medium.list().expect("nothing fails");
+    let segments: Vec<_> = segments
+        .iter()
+        .filter_map(|name| segment::first_in(name))
+        .collect();
+    for &later in &segments[1..] {
+        cut.remove(&segment::name(later)).expect("it is there");
+    }
+    let bytes = cut.bytes(&segment::name(1));
+    let frames = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"EVWFRAME"));
+    let frames: Vec<_> = frames.map(|mark| mark - 32).collect();
+    let middle = frames[frames.len() / 2];
+    cut.tamper(&segment::name(1), |bytes| bytes.truncate(middle));
+    let mut workload = Workload::new(8);
+    let mut engine = open(&cut).expect("the last segment is read");
+    workload.certain = payloads(&engine.log).expect("it can be read");
+    assert!(workload.check_anew(&mut engine));
+    // No index is filed: what is there is what the log had before it was cut.
+    while engine.log.read().segments.len() < 3 {
+        assert!(workload.writes(&mut engine));
+    }
+    drop(engine);
+    let engine = open(&cut).expect("nothing fails");
+    assert_eq!(
+        payloads(&engine.log).expect("it can be read"),
+        workload.certain
+    );
 }
 
 /// A sector that is gone looks like one that was never written. Only in the last commit can it

@@ -35,8 +35,17 @@ pub(crate) fn open(medium: &Simulated) -> Result<Engine, OpenError> {
 
 /// The payloads readers are shown.
 pub(super) fn payloads(log: &Arc<SharedLog>) -> Result<Payloads, ReadError> {
+    found(log, Query::all(), ReadOptions::all())
+}
+
+/// The payloads of the events that a reader finds.
+pub(super) fn found(
+    log: &Arc<SharedLog>,
+    query: Query,
+    options: ReadOptions,
+) -> Result<Payloads, ReadError> {
     block_on(async {
-        let mut items = backend::read(Arc::clone(log), Query::all(), ReadOptions::all());
+        let mut items = backend::read(Arc::clone(log), query, options);
         let mut payloads = Vec::new();
         while let Some(item) = items.next().await {
             if let Item::Event(event) = item? {
@@ -90,6 +99,9 @@ impl Workload {
                 requests.push(request(requests[0].append.clone()));
             }
             self.commit(engine, requests);
+            if self.random.bool() {
+                file_indexes(engine);
+            }
         }
     }
 
@@ -134,9 +146,12 @@ impl Workload {
                     assert_eq!(actual, Actual::Consumed(at.unwrap_or_default()));
                     assert!(note.at <= at, "a checkpoint that moves forward was refused");
                 }
-                Err(AppendError::Poisoned { .. } | AppendError::Busy { .. }) => {
-                    refused.push(request);
-                }
+                // Of the backend's own: neither an index nor its segment can be read.
+                Err(
+                    AppendError::Poisoned { .. }
+                    | AppendError::Busy { .. }
+                    | AppendError::Backend(_),
+                ) => refused.push(request),
                 Err(error) => panic!("not an answer to expect: {error}"),
             }
         }
@@ -181,13 +196,7 @@ impl Workload {
                 .map(|payload| short(payload))
                 .collect::<Vec<_>>(),
         );
-        let checkpoints = consumers().map(|consumer| {
-            let at = engine.log.checkpoint(&consumer);
-            (consumer, at)
-        });
-        let checkpoints: Checkpoints = checkpoints
-            .filter(|(_, at)| *at != Position::ORIGIN)
-            .collect();
+        let checkpoints = checkpoints(engine);
         let in_doubt = self.checkpoints_in_doubt.take();
         let is_as_before = found == self.certain && checkpoints == self.checkpoints;
         let is_as_after = found == whole && Some(&checkpoints) == in_doubt.as_ref();
@@ -201,16 +210,25 @@ impl Workload {
         self.in_doubt.clear();
         for (append, appended) in self.keyed.clone() {
             let answer = engine.committer.commit(&[request(append)]).pop();
-            if engine.log.failure().is_some() {
+            let answer = answer.expect("one answer");
+            if engine.log.failure().is_some() || matches!(answer, Err(AppendError::Backend(_))) {
                 return false;
             }
             let expected = Appended {
                 duplicate: true,
                 ..appended
             };
-            assert_eq!(answer.expect("one answer").expect("a duplicate"), expected);
+            assert_eq!(answer.expect("a duplicate"), expected);
         }
         true
+    }
+
+    /// Takes what a log shows for certain, whatever was known of it.
+    #[must_use]
+    pub(super) fn check_anew(&mut self, engine: &mut Engine) -> bool {
+        self.keyed.clear();
+        self.checkpoints = checkpoints(engine);
+        self.check(engine)
     }
 
     fn append(&mut self) -> Append {
@@ -266,8 +284,26 @@ impl Workload {
     }
 }
 
+/// Puts indexes into files, as far as the medium lets it.
+pub(super) fn file_indexes(engine: &Engine) {
+    while let Some(filing) = engine.committer.next_filing() {
+        if filing.run().is_err() {
+            return;
+        }
+    }
+}
+
 fn request(append: Append) -> Request {
     Request::new(append).expect("it is small")
+}
+
+/// The checkpoints readers are shown.
+fn checkpoints(engine: &Engine) -> Checkpoints {
+    let all = consumers().map(|consumer| {
+        let at = engine.log.checkpoint(&consumer);
+        (consumer, at)
+    });
+    all.filter(|(_, at)| *at != Position::ORIGIN).collect()
 }
 
 fn consumers() -> impl Iterator<Item = Consumer> {

@@ -1,0 +1,337 @@
+use std::cell::RefCell;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use eventwire_store::{Appended, Fingerprint, IdempotencyKey, StreamName, Uuid, Version};
+
+use super::appended::AppendedBuilder;
+use super::cache::PageCache;
+use super::filter::Filter;
+use super::keys::Kept;
+use super::list::FileList;
+use super::memory::Slot;
+use super::term::Term;
+use crate::format::{
+    FRAME_HEADER_BYTES, IndexHead, Kind, LISTING_BYTES, Label, Listing, ListingKind, Note,
+    PAGE_BYTES, PAGE_DATA_BYTES, Section, decode_page, in_memory, u64_of,
+};
+use crate::segment::Segment;
+use crate::storage::{Storage, StorageFile};
+
+/// The index of a segment that is no longer written to, in a file. It is read page by page.
+#[derive(Debug)]
+pub(crate) struct FileIndex {
+    file: Arc<dyn StorageFile>,
+    segment: Arc<Segment>,
+    head: IndexHead,
+    cache: Arc<PageCache>,
+    /// Read when it is first needed.
+    filter: OnceLock<Filter>,
+}
+
+/// An index cannot be read, or is not as it was written. It can be made again from the segment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadIndex {
+    /// The position the segment begins with.
+    pub(crate) first: u64,
+}
+
+/// The width of a slot: where the record begins, its length, and the number of the listing of
+/// its stream, counted from 1.
+pub(super) const SLOT_BYTES: usize = 16;
+
+/// The width of a posting: the distance of its position from the first of the segment.
+pub(super) const POSTING_BYTES: usize = 4;
+
+/// The name of the index of the segment that begins with this position.
+pub(crate) fn name(first: u64) -> String {
+    format!("{first:020}.idx")
+}
+
+impl FileIndex {
+    /// The index of a segment; none where there is none that belongs to what the segment holds.
+    pub(crate) fn open(
+        directory: &dyn Storage,
+        segment: &Arc<Segment>,
+        cache: &Arc<PageCache>,
+    ) -> Option<Self> {
+        let file = directory.open(&name(segment.first)).ok()?;
+        let mut page = vec![0; PAGE_BYTES];
+        file.read_at(&mut page, 0).ok()?;
+        let data = decode_page(&page.into(), 0, segment.seed)?;
+        let label = Label {
+            kind: Kind::Index,
+            ..segment.label
+        };
+        let head = IndexHead::decode(&label, &data)?;
+        let mut frame_header = [0; FRAME_HEADER_BYTES];
+        let read = segment.file.read_at(&mut frame_header, head.last_frame);
+        let is_of_segment = read.is_ok() && frame_header == head.frame_header;
+        (is_of_segment && head.last >= segment.first).then(|| Self {
+            file,
+            segment: Arc::clone(segment),
+            head,
+            cache: Arc::clone(cache),
+            filter: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn first(&self) -> u64 {
+        self.segment.first
+    }
+
+    /// The position of the segment's last event.
+    pub(crate) fn last(&self) -> u64 {
+        self.head.last
+    }
+
+    /// How far consumers had come at the segment's end.
+    pub(crate) fn checkpoints(&self) -> Result<Vec<Note>, BadIndex> {
+        let bytes = self.section(self.head.sections.checkpoints)?;
+        Note::decode_all(&bytes).map_err(|_| self.bad())
+    }
+
+    /// The version of a stream's last event in this segment, if it has any.
+    pub(crate) fn version(&self, stream: &StreamName) -> Result<Option<Version>, BadIndex> {
+        let found = self.find(ListingKind::Stream, stream.as_str())?;
+        found
+            .map(|listing| self.version_of(&listing, u64::from(listing.count)))
+            .transpose()
+    }
+
+    /// What a key was used for in this segment.
+    pub(crate) fn key(&self, key: &IdempotencyKey) -> Result<Option<Kept>, BadIndex> {
+        let found = self.find(ListingKind::Key, key.as_str())?;
+        Ok(found.map(|listing| Kept {
+            fingerprint: Fingerprint::from_bits(listing.extra),
+            first: listing.begin,
+            events: listing.count,
+        }))
+    }
+
+    /// The positions of the events that a term names.
+    pub(super) fn list(&self, term: Term<'_>) -> Result<FileList<'_>, BadIndex> {
+        let found = self.find(term.kind(), term.text())?;
+        Ok(match found {
+            Some(listing) => FileList::new(self, &listing),
+            None => FileList::empty(self),
+        })
+    }
+
+    /// The answer to the append whose events begin at `first`.
+    pub(crate) fn appended(&self, first: u64, events: u32) -> Result<Appended, BadIndex> {
+        let slots = self.slots();
+        let mut appended = AppendedBuilder::new(first);
+        for position in first..first + u64::from(events) {
+            let slot = slots.bytes::<SLOT_BYTES>(position - self.first())?;
+            let [.., a, b, c, d] = slot;
+            let number = u32::from_le_bytes([a, b, c, d]);
+            let place = match number.checked_sub(1) {
+                Some(number) => Some(self.place(number.into(), position)?),
+                None => None,
+            };
+            appended.push(position, place);
+        }
+        Ok(appended.finish())
+    }
+
+    fn place(&self, number: u64, position: u64) -> Result<(StreamName, Version), BadIndex> {
+        let listing = self.listing(&self.listings(), number)?;
+        let name = self.text(&listing)?;
+        let name = StreamName::from_bytes(name).map_err(|_| self.bad())?;
+        let count = FileList::new(self, &listing).count_below(position + 1)?;
+        Ok((name, self.version_of(&listing, count)?))
+    }
+
+    fn version_of(&self, listing: &Listing, count: u64) -> Result<Version, BadIndex> {
+        Version::new(listing.extra.saturating_add(count)).ok_or(self.bad())
+    }
+
+    /// The listing of a name.
+    fn find(&self, kind: ListingKind, name: &str) -> Result<Option<Listing>, BadIndex> {
+        let hash = kind.hash(self.store(), name);
+        if !self.filter()?.may_hold(hash) {
+            return Ok(None);
+        }
+        let listings = self.listings();
+        let count = listings.count();
+        for number in self.first_with_hash(&listings, hash)?..count {
+            let listing = self.listing(&listings, number)?;
+            if listing.hash != hash {
+                break;
+            }
+            if listing.kind == kind as u8 && self.text(&listing)? == name.as_bytes() {
+                return Ok(Some(listing));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The number of the first listing whose hash is not below this one. Hashes are spread
+    /// evenly, so a guess is mostly near; halving bounds what a bad luck costs.
+    fn first_with_hash(&self, listings: &Column<'_>, hash: u64) -> Result<u64, BadIndex> {
+        const GUESSES: u32 = 6;
+        let (mut low, mut high) = (0, listings.count());
+        let (mut low_hash, mut high_hash) = (0, u64::MAX);
+        for step in 0.. {
+            if low >= high {
+                break;
+            }
+            let middle = if step < GUESSES && low_hash < high_hash {
+                let share = u128::from(hash - low_hash) * u128::from(high - low)
+                    / (u128::from(high_hash - low_hash) + 1);
+                low + u64::try_from(share).expect("a share of 64 bits")
+            } else {
+                low + (high - low) / 2
+            };
+            let found = self.listing(listings, middle)?.hash;
+            if found < hash {
+                (low, low_hash) = (middle + 1, found);
+            } else {
+                (high, high_hash) = (middle, found);
+            }
+            if low_hash > hash || high_hash < hash {
+                return Err(self.bad());
+            }
+        }
+        Ok(low)
+    }
+
+    fn listing(&self, listings: &Column<'_>, number: u64) -> Result<Listing, BadIndex> {
+        Listing::decode(&listings.bytes::<LISTING_BYTES>(number)?).ok_or(self.bad())
+    }
+
+    fn text(&self, listing: &Listing) -> Result<Bytes, BadIndex> {
+        let page = u64_of(PAGE_DATA_BYTES);
+        let texts = self.head.sections.texts;
+        let mut text = Vec::with_capacity(listing.length.into());
+        let end = listing.text + u64::from(listing.length);
+        let mut at = listing.text;
+        while at < end {
+            let data = self.page(texts.page + at / page)?;
+            let from = in_memory(at % page).map_err(|_| self.bad())?;
+            let length = in_memory(end - at)
+                .map_err(|_| self.bad())?
+                .min(PAGE_DATA_BYTES - from);
+            text.extend_from_slice(&data[from..from + length]);
+            at += u64_of(length);
+        }
+        Ok(text.into())
+    }
+
+    fn filter(&self) -> Result<&Filter, BadIndex> {
+        if let Some(filter) = self.filter.get() {
+            return Ok(filter);
+        }
+        let bytes = self.section(self.head.sections.filter)?;
+        let filter = Filter::from_bytes(bytes).ok_or(self.bad())?;
+        Ok(self.filter.get_or_init(|| filter))
+    }
+
+    pub(super) fn slots(&self) -> Column<'_> {
+        Column::new(self, self.head.sections.slots, SLOT_BYTES)
+    }
+
+    pub(super) fn postings(&self) -> Column<'_> {
+        Column::new(self, self.head.sections.postings, POSTING_BYTES)
+    }
+
+    fn listings(&self) -> Column<'_> {
+        Column::new(self, self.head.sections.listings, LISTING_BYTES)
+    }
+
+    /// All bytes of a section that is small, or kept.
+    fn section(&self, section: Section) -> Result<Vec<u8>, BadIndex> {
+        let pages = section.bytes.div_ceil(u64_of(PAGE_DATA_BYTES));
+        let mut bytes = Vec::new();
+        for page in 0..pages {
+            bytes.extend_from_slice(&self.read_page(section.page + page)?);
+        }
+        bytes.truncate(in_memory(section.bytes).map_err(|_| self.bad())?);
+        Ok(bytes)
+    }
+
+    fn page(&self, number: u64) -> Result<Bytes, BadIndex> {
+        if let Some(data) = self.cache.get(self.first(), number) {
+            return Ok(data);
+        }
+        let data = self.read_page(number)?;
+        self.cache.put(self.first(), number, data.clone());
+        Ok(data)
+    }
+
+    fn read_page(&self, number: u64) -> Result<Bytes, BadIndex> {
+        let mut page = vec![0; PAGE_BYTES];
+        let offset = number.checked_mul(u64_of(PAGE_BYTES)).ok_or(self.bad())?;
+        self.file
+            .read_at(&mut page, offset)
+            .map_err(|_| self.bad())?;
+        decode_page(&page.into(), number, self.segment.seed).ok_or(self.bad())
+    }
+
+    fn store(&self) -> Uuid {
+        self.segment.label.store
+    }
+
+    pub(super) fn bad(&self) -> BadIndex {
+        BadIndex {
+            first: self.first(),
+        }
+    }
+}
+
+/// Items of one width, one after the other, none of them on two pages.
+#[derive(Debug)]
+pub(super) struct Column<'a> {
+    index: &'a FileIndex,
+    section: Section,
+    width: usize,
+    /// The page that was used last.
+    page: RefCell<Option<(u64, Bytes)>>,
+}
+
+impl<'a> Column<'a> {
+    fn new(index: &'a FileIndex, section: Section, width: usize) -> Self {
+        Self {
+            index,
+            section,
+            width,
+            page: RefCell::new(None),
+        }
+    }
+
+    fn count(&self) -> u64 {
+        self.section.bytes / u64_of(self.width)
+    }
+
+    /// The item with a number.
+    pub(super) fn bytes<const WIDTH: usize>(&self, number: u64) -> Result<[u8; WIDTH], BadIndex> {
+        debug_assert_eq!(WIDTH, self.width);
+        if number >= self.count() {
+            return Err(self.index.bad());
+        }
+        let per_page = u64_of(PAGE_DATA_BYTES / WIDTH);
+        let page = self.section.page + number / per_page;
+        let within = in_memory(number % per_page).map_err(|_| self.index.bad())? * WIDTH;
+        let mut last = self.page.borrow_mut();
+        let data = match &*last {
+            Some((number, data)) if *number == page => data,
+            _ => &last.insert((page, self.index.page(page)?)).1,
+        };
+        data.get(within..)
+            .and_then(|rest| rest.first_chunk())
+            .copied()
+            .ok_or(self.index.bad())
+    }
+
+    /// The place of an event, as a column of slots has it.
+    pub(super) fn slot(&self, number: u64) -> Result<Slot, BadIndex> {
+        let [o0, o1, o2, o3, o4, o5, o6, o7, b0, b1, b2, b3, ..] =
+            self.bytes::<SLOT_BYTES>(number)?;
+        Ok(Slot {
+            offset: u64::from_le_bytes([o0, o1, o2, o3, o4, o5, o6, o7]),
+            bytes: u32::from_le_bytes([b0, b1, b2, b3]),
+            stream: None,
+        })
+    }
+}

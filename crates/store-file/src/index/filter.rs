@@ -1,0 +1,84 @@
+/// Says for sure that a name is not in an index, and mostly when it is not (a blocked Bloom
+/// filter: Putze, Sanders, Singler 2007).
+#[derive(Debug)]
+pub(super) struct Filter {
+    bytes: Vec<u8>,
+}
+
+/// What one look touches: a line of the processor's cache.
+const BLOCK_BYTES: usize = 64;
+
+/// One name in some hundred that are not there is looked up in vain.
+const BITS_PER_NAME: usize = 10;
+
+/// The bits of a name, each taken from the hash by a multiplication.
+const FACTORS: [u32; 6] = [
+    0x9e37_79b1,
+    0x85eb_ca77,
+    0xc2b2_ae3d,
+    0x27d4_eb2f,
+    0x1656_67b1,
+    0x7feb_352d,
+];
+
+impl Filter {
+    /// Of names with these hashes.
+    pub(super) fn new(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
+        let blocks = (hashes.len() * BITS_PER_NAME)
+            .div_ceil(BLOCK_BYTES * 8)
+            .max(1);
+        let mut bytes = vec![0; blocks * BLOCK_BYTES];
+        for hash in hashes {
+            for (byte, mask) in places(hash, blocks) {
+                bytes[byte] |= mask;
+            }
+        }
+        Self { bytes }
+    }
+
+    /// Of bytes that [`as_bytes`](Self::as_bytes) gave.
+    pub(super) fn from_bytes(bytes: Vec<u8>) -> Option<Self> {
+        let is_whole = !bytes.is_empty() && bytes.len().is_multiple_of(BLOCK_BYTES);
+        is_whole.then_some(Self { bytes })
+    }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// False only where no name has this hash.
+    pub(super) fn may_hold(&self, hash: u64) -> bool {
+        let blocks = self.bytes.len() / BLOCK_BYTES;
+        places(hash, blocks).all(|(byte, mask)| self.bytes[byte] & mask != 0)
+    }
+}
+
+/// The bytes and bits of a hash, all in one block.
+fn places(hash: u64, blocks: usize) -> impl Iterator<Item = (usize, u8)> {
+    let [block, bits] = [hash >> 32, hash & 0xffff_ffff];
+    let blocks = u64::try_from(blocks).expect("a length fits 64 bits");
+    let block = usize::try_from((block * blocks) >> 32).expect("below the number of blocks");
+    FACTORS.into_iter().map(move |factor| {
+        let bit = (bits.wrapping_mul(factor.into()) & 0xffff_ffff) >> 23;
+        let byte = usize::try_from(bit / 8).expect("nine bits, less three");
+        (block * BLOCK_BYTES + byte, 1 << (bit % 8))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_a_filter_may_be_there_and_most_else_is_not() {
+        let mut random = fastrand::Rng::with_seed(7);
+        let held: Vec<u64> = (0..10_000).map(|_| random.u64(..)).collect();
+        let filter = Filter::new(held.iter().copied());
+        assert!(held.iter().all(|&hash| filter.may_hold(hash)));
+        let kept = Filter::from_bytes(filter.as_bytes().to_vec()).unwrap();
+        let wrong = (0..10_000)
+            .filter(|_| kept.may_hold(random.u64(..)))
+            .count();
+        assert!(wrong < 300, "{wrong} of 10,000");
+    }
+}

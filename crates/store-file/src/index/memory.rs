@@ -1,0 +1,143 @@
+use eventwire_store::{Appended, Category, EventRef, EventType, StreamName, Tag, Version};
+
+use super::appended::AppendedBuilder;
+use super::keys::Keys;
+use super::postings::{Postings, StreamNumber, Streams};
+use super::term::Term;
+use crate::checkpoints::Checkpoints;
+use crate::format::Note;
+use crate::scan::Scanned;
+
+/// The index of a segment in memory: of the one that is written to, and of one that has no
+/// file yet.
+///
+/// Invariant: the slot at index `i` is of the event at position `first + i`; each list of
+/// positions rises, and holds exactly the events of its key.
+#[derive(Debug)]
+pub(crate) struct MemoryIndex {
+    first: u64,
+    slots: Vec<Slot>,
+    pub(super) streams: Streams,
+    pub(super) categories: Postings<Category>,
+    pub(super) types: Postings<EventType>,
+    pub(super) tags: Postings<Tag>,
+    pub(crate) keys: Keys,
+}
+
+/// Where an event's record lies in its segment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    pub(crate) offset: u64,
+    pub(crate) bytes: u32,
+    /// The number of its stream in `Streams`.
+    pub(super) stream: Option<StreamNumber>,
+}
+
+/// The index of a segment that is no longer written to, and what is kept with it.
+#[derive(Debug)]
+pub(crate) struct SealedIndex {
+    pub(crate) index: MemoryIndex,
+    /// How far consumers had come at the segment's end.
+    pub(crate) checkpoints: Vec<Note>,
+    /// Where the segment's last frame begins.
+    pub(crate) last_frame: u64,
+}
+
+impl SealedIndex {
+    /// What scanning a segment, which is whole, came to.
+    pub(crate) fn of(scanned: Scanned, checkpoints: &mut Checkpoints) -> Self {
+        Self {
+            index: scanned.index,
+            checkpoints: checkpoints.all(),
+            last_frame: scanned.last_frame.map_or(0, |frame| frame.start),
+        }
+    }
+}
+
+impl MemoryIndex {
+    /// The index of a segment that begins with this position, and is empty.
+    pub(crate) fn new(first: u64) -> Self {
+        Self {
+            first,
+            slots: Vec::new(),
+            streams: Streams::default(),
+            categories: Postings::default(),
+            types: Postings::default(),
+            tags: Postings::default(),
+            keys: Keys::default(),
+        }
+    }
+
+    /// The position the segment begins with.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The position of the last event in the log.
+    pub(crate) fn last(&self) -> u64 {
+        self.first + u64::try_from(self.slots.len()).expect("a length fits 64 bits") - 1
+    }
+
+    /// The places of all events, in the order of their positions.
+    pub(super) fn slots(&self) -> &[Slot] {
+        &self.slots
+    }
+
+    /// The place of the event at a position, which is in the segment.
+    pub(crate) fn slot(&self, position: u64) -> Slot {
+        let index = usize::try_from(position - self.first).expect("an event here has a slot");
+        self.slots[index]
+    }
+
+    /// The version of a stream's last event, if it is in this segment.
+    pub(crate) fn version(&self, stream: &StreamName) -> Option<Version> {
+        self.streams.version(stream)
+    }
+
+    /// Puts the next event in, and says which version it has. `before` is the version its
+    /// stream had before this segment.
+    pub(crate) fn push(
+        &mut self,
+        event: EventRef<'_>,
+        before: u64,
+        offset: u64,
+        bytes: u32,
+    ) -> Option<Version> {
+        let position = self.last() + 1;
+        let placed = event.stream.map(|name| {
+            self.categories.push(&name.category(), position);
+            self.streams.push(name, position, before)
+        });
+        self.types.push(event.event_type, position);
+        for tag in event.tags {
+            self.tags.push(tag, position);
+        }
+        self.slots.push(Slot {
+            offset,
+            bytes,
+            stream: placed.map(|(stream, _)| stream),
+        });
+        placed.map(|(_, version)| version)
+    }
+
+    /// The positions of the events that a term names.
+    pub(super) fn list(&self, term: Term<'_>) -> &[u64] {
+        match term {
+            Term::Stream(name) => self.streams.list(name),
+            Term::Category(name) => self.categories.list(name),
+            Term::Type(name) => self.types.list(name),
+            Term::Tag(name) => self.tags.list(name),
+        }
+    }
+
+    /// The answer to the append whose events begin at `first`.
+    pub(crate) fn appended(&self, first: u64, events: u32) -> Appended {
+        let mut appended = AppendedBuilder::new(first);
+        for position in first..first + u64::from(events) {
+            let stream = self.slot(position).stream;
+            let place = stream.map(|stream| self.streams.place(stream, position));
+            appended.push(position, place);
+        }
+        appended.finish()
+    }
+}

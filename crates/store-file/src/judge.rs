@@ -1,0 +1,86 @@
+use eventwire_store::{
+    Actual, Append, AppendError, Conflict, Guard, InvalidAppend, NewEvent, Position, Version,
+};
+
+use crate::committer::Answer;
+use crate::index::BadIndex;
+use crate::number;
+use crate::request::Request;
+use crate::state::State;
+
+/// What comes of a request.
+pub(crate) enum Verdict {
+    /// Nothing is written.
+    Answered(Box<Answer>),
+    /// It is written. For each event the version its stream had before the segment that is
+    /// written to, where the event can be the first of its stream there.
+    Write { befores: Vec<u64> },
+}
+
+/// Judges a request by what was written before it.
+pub(crate) fn judge(state: &State, request: &Request) -> Result<Verdict, BadIndex> {
+    let answered = |answer| Ok(Verdict::Answered(Box::new(answer)));
+    if let Some((key, fingerprint)) = &request.identity
+        && let Some(kept) = state.key(key)?
+    {
+        if kept.fingerprint != *fingerprint {
+            return answered(Err(InvalidAppend::KeyReused(key.clone()).into()));
+        }
+        return answered(Ok(state.repeated(kept)?));
+    }
+    if let Some(error) = unmet_guard(state, &request.append)? {
+        return answered(Err(error));
+    }
+    if let Some(note) = &request.note {
+        let actual = state.checkpoints.latest(&note.consumer);
+        match note.at {
+            Some(at) if actual >= at => {
+                return answered(Err(AppendError::Conflict(Conflict {
+                    guard: request.append.guards().len(),
+                    actual: Actual::Consumed(actual),
+                })));
+            }
+            // It is forgotten already.
+            None if actual == Position::ORIGIN => {
+                return answered(Ok(state.open.appended(state.last() + 1, 0)));
+            }
+            _ => {}
+        }
+    }
+    let befores = request.append.events().iter();
+    let befores = befores.map(|event| version_before(state, event));
+    Ok(Verdict::Write {
+        befores: befores.collect::<Result<_, _>>()?,
+    })
+}
+
+/// The version of an event's stream before the segment that is written to; zero also where the
+/// segment has events of it, for then it does not matter.
+fn version_before(state: &State, event: &NewEvent) -> Result<u64, BadIndex> {
+    match event.as_parts().stream {
+        Some(stream) if state.open.version(stream).is_none() => {
+            Ok(state.sealed_version(stream)?.map_or(0, Version::get))
+        }
+        _ => Ok(0),
+    }
+}
+
+/// What an append is answered of which a guard does not hold.
+fn unmet_guard(state: &State, append: &Append) -> Result<Option<AppendError>, BadIndex> {
+    for (guard, condition) in append.guards().iter().enumerate() {
+        let actual = match condition {
+            Guard::Stream { stream, expect } => {
+                let actual = state.version(stream)?;
+                (!expect.is_met_by(actual)).then_some(Actual::Version(actual))
+            }
+            Guard::NoMatch { query, after } => state
+                .first_match(query, number::of(*after))?
+                .map(|found| Actual::Match(number::position(found))),
+            _ => return Ok(Some(AppendError::Unsupported("a guard of this kind"))),
+        };
+        if let Some(actual) = actual {
+            return Ok(Some(AppendError::Conflict(Conflict { guard, actual })));
+        }
+    }
+    Ok(None)
+}
