@@ -1,11 +1,11 @@
 //! A clock over Server-Sent Events: `cargo run --example hello`, then open the printed page.
 
-use std::{convert::Infallible, io, time::Duration, time::SystemTime};
+use std::{convert::Infallible, time::Duration, time::SystemTime};
 
 use bytes::Bytes;
 use clap::Parser;
 use eventwire::{sse::Event, sse_body::SseResponse};
-use eventwire_examples::{ListenOptions, Server};
+use eventwire_examples::{Failure, ListenOptions, Server};
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use http_body_util::{Either, Full};
@@ -14,7 +14,7 @@ const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><h1 id="clock">...</h
 new EventSource("/time").onmessage = (event) => clock.textContent = event.data</script>"#;
 
 #[tokio::main]
-async fn main() -> io::Result<()> {
+async fn main() -> Result<(), Failure> {
     let server = Server::bind(ListenOptions::parse()).await?;
     let stop = server.stopping();
     let answer = tower::service_fn(move |request: Request<_>| {
@@ -29,7 +29,7 @@ async fn main() -> io::Result<()> {
         };
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    server.run(answer).await
+    Ok(server.run(answer).await?)
 }
 
 fn ticks() -> impl stream::Stream<Item = Event> {

@@ -4,12 +4,10 @@
 //! event stream, or as JSON pages with `Accept: application/json`. No authentication: for
 //! loopback, or behind something that has it.
 
-use std::error::Error;
-
 use clap::Parser;
 use eventwire::feed::{Feed, FeedOptions};
 use eventwire::gateway::Gateway;
-use eventwire_examples::{ListenOptions, Server, StoreOptions, log_to_stderr, open_store};
+use eventwire_examples::{Failure, ListenOptions, Server, StoreOptions, log_to_stderr, open_store};
 
 #[derive(Debug, Parser)]
 #[command(about = "The raw event log over HTTP")]
@@ -21,7 +19,7 @@ struct Options {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> Result<(), Failure> {
     log_to_stderr();
     let options = Options::parse();
     let store = open_store(&options.store, "log")?;

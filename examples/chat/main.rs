@@ -6,13 +6,11 @@
 mod page;
 mod room;
 
-use std::error::Error;
-
 use clap::Parser;
 use eventwire::cqrs::Dispatcher;
 use eventwire::feed::{Feed, FeedOptions};
 use eventwire::gateway::Gateway;
-use eventwire_examples::{ListenOptions, Server, StoreOptions, log_to_stderr, open_store};
+use eventwire_examples::{Failure, ListenOptions, Server, StoreOptions, log_to_stderr, open_store};
 
 use room::Room;
 
@@ -26,7 +24,7 @@ struct Options {
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+async fn main() -> Result<(), Failure> {
     log_to_stderr();
     let options = Options::parse();
     let store = open_store(&options.store, "chat")?;

@@ -9,7 +9,7 @@ use hyper::body::Incoming;
 use tower_service::Service;
 
 /// The page and what it loads, compiled in: path, media type, content.
-const FILES: [(&str, &str, &str); 3] = [
+const FILES: [(&str, &str, &str); 4] = [
     (
         "/",
         "text/html; charset=utf-8",
@@ -20,6 +20,7 @@ const FILES: [(&str, &str, &str); 3] = [
         "text/javascript; charset=utf-8",
         include_str!("page/app.js"),
     ),
+    ("/icon.svg", "image/svg+xml", include_str!("page/icon.svg")),
     (
         "/style.css",
         "text/css; charset=utf-8",

@@ -1,9 +1,11 @@
 //! What every example server shares: the command line, the store it names, and a hyper
 //! server that stops cleanly. An application copies what it likes.
 
+mod failure;
 mod server;
 mod store;
 
+pub use failure::Failure;
 pub use server::{ListenOptions, Server, Stopping};
 pub use store::{StoreOptions, open_store};
 
