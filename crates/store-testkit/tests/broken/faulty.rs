@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker, ready};
 
 use eventwire_store::{
-    Append, AppendError, Appended, Capabilities, Consumer, Epoch, EventStore, EventStream,
-    Fingerprint, Guard, IdempotencyKey, Item, MemoryStore, NewEvent, Position, Query, ReadError,
-    ReadOptions, Recalled, RecordedEvent, Start, StoreFuture,
+    Append, AppendError, Appended, Capabilities, Consumer, Direction, Epoch, EventStore,
+    EventStream, Fingerprint, Guard, IdempotencyKey, Item, MemoryStore, NewEvent, Position, Query,
+    ReadError, ReadOptions, Recalled, RecordedEvent, Start, StoreFuture,
 };
 use futures_core::Stream;
 
@@ -284,5 +284,22 @@ impl Stream for Altered {
                 other => return Poll::Ready(other),
             }
         }
+    }
+}
+
+/// A place that lies this far above another.
+pub(crate) fn above(position: Position, distance: u64) -> Position {
+    let (major, minor) = position.to_parts();
+    Position::from_parts(major, minor.saturating_add(distance))
+}
+
+/// The same read without its limit.
+pub(crate) fn unlimited(options: ReadOptions) -> ReadOptions {
+    match options.direction() {
+        Direction::Forward { after } => ReadOptions::after(after),
+        Direction::Backward { before: None } => ReadOptions::backward(),
+        Direction::Backward {
+            before: Some(before),
+        } => ReadOptions::before(before),
     }
 }

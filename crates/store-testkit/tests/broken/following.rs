@@ -9,7 +9,7 @@ use eventwire_store::{
 };
 
 use crate::Fault;
-use crate::faulty::{Faulty, all, altered, given, now};
+use crate::faulty::{Faulty, above, all, altered, given, now};
 
 pub(crate) const FAULTS: &[Fault] = &[
     Fault {
@@ -378,7 +378,7 @@ pub(crate) const FAULTS: &[Fault] = &[
         store: || {
             Faulty::new().wait_for(|store, position| {
                 let head = now(store.head()).unwrap();
-                store.wait_for(position.min(crate::reading::above(head, 1)))
+                store.wait_for(position.min(above(head, 1)))
             })
         },
     },
@@ -390,7 +390,7 @@ pub(crate) const FAULTS: &[Fault] = &[
             Faulty::new().wait_for(|store, position| {
                 let head = now(store.head()).unwrap();
                 store.wait_for(if position == head {
-                    crate::reading::above(head, 1)
+                    above(head, 1)
                 } else {
                     position
                 })

@@ -8,8 +8,13 @@ mod faulty;
 mod following;
 mod guarding;
 mod keeping;
+mod keying;
 mod lasting;
+mod limiting;
+mod querying;
 mod reading;
+mod showing;
+mod spelling;
 mod writing;
 
 use std::any::Any;
@@ -58,6 +63,11 @@ fn faults() -> impl Iterator<Item = &'static Fault> {
         writing::FAULTS,
         guarding::FAULTS,
         consuming::FAULTS,
+        keying::FAULTS,
+        limiting::FAULTS,
+        spelling::FAULTS,
+        showing::FAULTS,
+        querying::FAULTS,
         reading::FAULTS,
         following::FAULTS,
     ];
@@ -115,13 +125,38 @@ fn stores_that_write_wrongly_are_caught() {
 }
 
 #[test]
+fn stores_with_other_limits_are_caught() {
+    check(limiting::FAULTS);
+}
+
+#[test]
+fn stores_that_change_names_and_payloads_are_caught() {
+    check(spelling::FAULTS);
+}
+
+#[test]
 fn stores_that_guard_wrongly_are_caught() {
     check(guarding::FAULTS);
 }
 
 #[test]
+fn stores_that_keep_keys_wrongly_are_caught() {
+    check(keying::FAULTS);
+}
+
+#[test]
 fn stores_that_move_checkpoints_wrongly_are_caught() {
     check(consuming::FAULTS);
+}
+
+#[test]
+fn stores_that_show_wrongly_are_caught() {
+    check(showing::FAULTS);
+}
+
+#[test]
+fn stores_that_query_wrongly_are_caught() {
+    check(querying::FAULTS);
 }
 
 #[test]
