@@ -6,7 +6,7 @@ use core::time::Duration;
 use crate::block::{Block, Held, Place, clear};
 use crate::limits::{Limits, TooLarge};
 use crate::line::{Line, split};
-use crate::scan::{Found, Scan, Span, blank, line, line_end, scan};
+use crate::scan::{Found, Scan, Span, blank, line_end, scan};
 use crate::source::push_decoded;
 
 /// The interpretation of an event stream, for parsers that lend and parsers that own.
@@ -156,16 +156,27 @@ impl Engine {
         }
     }
 
-    /// Takes the chunk if it lies within the value of a `data` line, and if so all of it.
+    /// Takes as much of the chunk as lies in the value of the `data` line that it begins in.
     #[inline]
     fn absorb(&mut self, chunk: &[u8], line_len: usize, event_at: usize) -> usize {
-        let line_len = line_len + chunk.len();
-        if line_end::<1>(chunk, 0).is_some() || self.limits.passed(line_len, event_at).is_some() {
+        let Some(end) = line_end::<1>(chunk, 0) else {
+            let line_len = line_len + chunk.len();
+            if self.limits.passed(line_len, event_at).is_some() {
+                return 0;
+            }
+            self.held.data.extend_from_slice(chunk);
+            self.state = State::Data { line_len, event_at };
+            return chunk.len();
+        };
+        let data_len = self.held.data.len() + end;
+        if self.limits.passed(line_len + end, event_at).is_some()
+            || data_len > self.limits.max_event()
+        {
             return 0;
         }
-        self.held.data.extend_from_slice(chunk);
-        self.state = State::Data { line_len, event_at };
-        chunk.len()
+        self.held.data.extend_from_slice(&chunk[..end]);
+        self.state = State::LineStart;
+        self.next_line(chunk, end)
     }
 
     /// Takes what the block needs out of the chunk, which the engine sees no more.
@@ -226,22 +237,29 @@ impl Engine {
         }
     }
 
-    fn line_start(&mut self, chunk: &[u8], pos: usize) -> (usize, Step) {
-        if let Some(next) = blank(chunk, pos) {
-            return (next, self.blank(chunk));
-        }
-        let pos = self.join(chunk, pos);
-        match line_end::<1>(chunk, pos) {
-            Some(end) => {
-                let next = self.next_line(chunk, end);
-                (next, self.line(&chunk[..end], pos))
+    fn line_start(&mut self, chunk: &[u8], mut pos: usize) -> (usize, Step) {
+        loop {
+            if let Some(next) = blank(chunk, pos) {
+                return (next, self.blank(chunk));
             }
-            None if pos == chunk.len() => (pos, Step::Done),
-            None => {
-                let part = self.line_head(chunk, &chunk[pos..]);
-                (chunk.len(), self.hold(part, false))
+            let Some(end) = line_end::<2>(chunk, pos) else {
+                return match chunk.len() {
+                    len if len == pos => (pos, Step::Done),
+                    len => (len, self.unended(chunk, pos)),
+                };
+            };
+            let next = self.next_line(chunk, end);
+            if !self.joins(chunk, pos, end) {
+                return (next, self.line(&chunk[..end], pos));
             }
+            pos = next;
         }
+    }
+
+    /// The line at `start`, which does not end in the chunk.
+    fn unended(&mut self, chunk: &[u8], start: usize) -> Step {
+        let part = self.line_head(chunk, &chunk[start..]);
+        self.hold(part, false)
     }
 
     /// Begins to hold a line that does not end in the chunk; answers what is to be added to it.
@@ -268,27 +286,26 @@ impl Engine {
         self.state = State::Data { line_len, event_at };
     }
 
-    /// Appends lines of data to data, as many as there are.
-    fn join(&mut self, chunk: &[u8], mut pos: usize) -> usize {
-        if self.block.data == Place::Absent || !chunk[pos..].starts_with(b"data:") {
-            return pos;
+    /// Appends the line from `start` to `end` if it is data that follows data, within the limits.
+    fn joins(&mut self, chunk: &[u8], start: usize, end: usize) -> bool {
+        let line = &chunk[start..end];
+        if self.block.data == Place::Absent || !line.starts_with(b"data:") {
+            return false;
+        }
+        // The byte before the value, its colon or space, becomes the LF that joins.
+        let joined = if line.get(5) == Some(&b' ') {
+            &line[5..]
+        } else {
+            &line[4..]
+        };
+        let at = self.data_len();
+        if line.len() > self.limits.safe_line() || at + joined.len() > self.limits.max_event() {
+            return false;
         }
         self.held.keep_data(chunk, &mut self.block.data);
-        while chunk[pos..].starts_with(b"data:") {
-            let Some((value, next)) = line::<1>(chunk, pos, 5, self.limits.safe_line()) else {
-                break;
-            };
-            // The byte before the value, its colon or space, becomes the LF that joins.
-            let joined = &chunk[value.start - 1..value.end];
-            let at = self.held.data.len();
-            if at + joined.len() > self.limits.max_event() {
-                break;
-            }
-            self.held.data.extend_from_slice(joined);
-            self.held.data[at] = b'\n';
-            pos = next;
-        }
-        pos
+        self.held.data.extend_from_slice(joined);
+        self.held.data[at] = b'\n';
+        true
     }
 
     /// The start of the line after the line end at `end`.

@@ -107,7 +107,7 @@ pub(crate) fn scan(chunk: &[u8], start: usize, max_line: usize) -> Scan {
 /// The value of the line at `start`, whose field name is `colon` bytes with its colon, and the
 /// start of the line after it.
 #[inline(always)]
-pub(crate) fn line<const WORDS: usize>(
+fn line<const WORDS: usize>(
     chunk: &[u8],
     start: usize,
     colon: usize,
