@@ -67,18 +67,18 @@ impl Checkpoints {
         };
     }
 
-    /// How far all consumers have come, as notes. What was begun must be shown by now.
+    /// How far all consumers have come, as notes, by name. What was begun must be shown by now.
     pub(crate) fn all(&mut self) -> Vec<Note> {
         if matches!(self.moved, Moved::With(_)) {
             self.settle();
         }
-        let shown = self.shown.iter();
-        shown
-            .map(|(consumer, at)| Note {
-                consumer: consumer.clone(),
-                at: Some(*at),
-            })
-            .collect()
+        let note = |(consumer, at): (&Consumer, &Position)| Note {
+            consumer: consumer.clone(),
+            at: Some(*at),
+        };
+        let mut notes: Vec<Note> = self.shown.iter().map(note).collect();
+        notes.sort_unstable_by(|one, other| one.consumer.cmp(&other.consumer));
+        notes
     }
 
     /// How far consumers have come who had come to where these notes say.

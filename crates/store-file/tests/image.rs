@@ -7,8 +7,9 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use eventwire_store::{
-    Append, Epoch, EventStore, EventType, Expect, IdempotencyKey, Item, NewEvent, Query,
-    ReadOptions, RecordedEvent, StreamName, Uuid, Version,
+    Append, Category, CheckpointStore, Consumer, Epoch, EventStore, EventType, Expect,
+    IdempotencyKey, Item, NewEvent, Position, Query, ReadOptions, RecordedEvent, SnapshotName,
+    SnapshotStore, StreamName, Tag, Uuid, Version,
 };
 use eventwire_store_file::{FileOptions, FileStore};
 use futures_executor::block_on;
@@ -20,16 +21,30 @@ fn copy(name: &str) -> TempDir {
         .join("tests/images")
         .join(name);
     let directory = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(image).unwrap() {
-        let entry = entry.unwrap();
-        fs::copy(entry.path(), directory.path().join(entry.file_name())).unwrap();
-    }
+    copy_all(&image, directory.path());
     directory
 }
 
+fn copy_all(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            fs::create_dir(&to).unwrap();
+            copy_all(&entry.path(), &to);
+        } else {
+            fs::copy(entry.path(), to).unwrap();
+        }
+    }
+}
+
 fn events(store: &FileStore) -> Vec<RecordedEvent> {
+    matching(store, Query::all())
+}
+
+fn matching(store: &FileStore, query: Query) -> Vec<RecordedEvent> {
     block_on(async {
-        let mut items = store.read(Query::all(), ReadOptions::all());
+        let mut items = store.read(query, ReadOptions::all());
         let mut events = Vec::new();
         while let Some(item) = items.next().await {
             if let Item::Event(event) = item.unwrap() {
@@ -118,4 +133,83 @@ fn a_torn_format_1_is_cut() {
         FORMAT_1[..4]
     );
     assert!(store.recovery().bytes_cut > 0);
+}
+
+/// The image of a store with checkpoints, a snapshot, and the index of a segment that was left.
+const WITH_INDEX: [&str; 9] = [
+    r#"1 room-0@1 posted ["by:ada"] "" "zero""#,
+    r#"2 room-1@1 posted ["by:grace"] "" "one""#,
+    r#"3 room-2@1 posted ["by:ada"] "" "two""#,
+    r#"4 room-0@2 edited ["by:grace"] "" "three""#,
+    r#"5 room-1@2 posted ["by:ada"] "" "four""#,
+    r#"6 room-2@2 posted ["by:grace"] "" "five""#,
+    r#"7 room-0@3 posted [] "" "1500 bytes""#,
+    r#"8 room-1@3 posted [] "" "1500 bytes""#,
+    r#"9 - noted [] "" "last""#,
+];
+
+fn holds_what_it_held(store: &FileStore) {
+    assert_eq!(
+        events(store).iter().map(line).collect::<Vec<_>>(),
+        WITH_INDEX
+    );
+    for (query, expected) in [
+        (
+            Query::stream(StreamName::new("room-1").unwrap()),
+            &[1, 4, 7][..],
+        ),
+        (Query::tags([Tag::new("by:ada").unwrap()]), &[0, 2, 4]),
+        (Query::types([EventType::new("edited").unwrap()]), &[3]),
+        (
+            Query::category(Category::new("room").unwrap()),
+            &[0, 1, 2, 3, 4, 5, 6, 7],
+        ),
+    ] {
+        let found: Vec<_> = matching(store, query).iter().map(line).collect();
+        let expected: Vec<_> = expected.iter().map(|&at: &usize| WITH_INDEX[at]).collect();
+        assert_eq!(found, expected);
+    }
+    for (consumer, at) in [("mailer", 6), ("view", 4), ("forgotten", 0)] {
+        let checkpoint = store.checkpoint(Consumer::new(consumer).unwrap());
+        assert_eq!(block_on(checkpoint).unwrap(), Position::from_parts(0, at));
+    }
+    let key = IdempotencyKey::new("request-4").unwrap();
+    let recalled = block_on(store.recall(key)).unwrap().unwrap();
+    assert_eq!(recalled.appended.last(), Position::from_parts(0, 5));
+    let snapshot = block_on(store.snapshot(SnapshotName::new("room-0").unwrap())).unwrap();
+    let snapshot = snapshot.unwrap();
+    assert_eq!(snapshot.position, Position::from_parts(0, 4));
+    assert_eq!(
+        (snapshot.schema, &snapshot.data[..]),
+        (3, &b"zero three"[..])
+    );
+}
+
+#[test]
+fn format_1_with_an_index_is_read() {
+    let directory = copy("format-1-index");
+    let store = FileStore::open(directory.path()).unwrap();
+    assert_eq!(
+        (store.recovery().segments, store.recovery().segments_read),
+        (3, 1)
+    );
+    holds_what_it_held(&store);
+}
+
+/// An index is made from its segment alone, byte for byte.
+#[test]
+fn an_index_that_is_made_again_is_the_same() {
+    let directory = copy("format-1-index");
+    let indexes = ["00000000000000000001.idx", "00000000000000000007.idx"];
+    let indexes = indexes.map(|name| directory.path().join("indexes").join(name));
+    let bytes = indexes.each_ref().map(|path| fs::read(path).unwrap());
+    for path in &indexes {
+        fs::remove_file(path).unwrap();
+    }
+    let store = FileStore::open(directory.path()).unwrap();
+    assert_eq!(store.recovery().segments_read, 3);
+    holds_what_it_held(&store);
+    store.close();
+    let again = indexes.map(|path| fs::read(path).unwrap());
+    assert!(again == bytes, "the bytes are others");
 }
