@@ -13,6 +13,8 @@ pub(crate) struct Folded<D> {
     /// Of the boundary's deciding stream; none where it has no event, or the boundary has none.
     pub(crate) version: Option<Version>,
     pub(crate) looked_to: Position,
+    /// Whether retention has dropped a part of the history.
+    is_cut: bool,
 }
 
 impl<D: Decider> Folded<D> {
@@ -30,10 +32,12 @@ impl<D: Decider> Folded<D> {
             state: D::default(),
             version: None,
             looked_to: Position::ORIGIN,
+            is_cut: false,
         };
         let mut items = match lost_to {
             None => store.read(boundary.reads(), ReadOptions::all()),
-            Some(_) => store.subscribe(boundary.reads(), Start::Beginning),
+            // Not from the beginning: what was dropped matters here.
+            Some(_) => store.subscribe(boundary.reads(), Start::After(Position::ORIGIN)),
         };
         while let Some(item) = items.next().await {
             match item? {
@@ -43,8 +47,17 @@ impl<D: Decider> Folded<D> {
                     if lost_to.is_none_or(|actual| folded.shows(actual)) {
                         break;
                     }
+                    if let (true, Some(Actual::Version(version))) = (folded.is_cut, lost_to) {
+                        // The events that made this version are gone, and the version is not.
+                        folded.version = version;
+                        break;
+                    }
                 }
                 Item::Progress(position) => folded.looked_to = position,
+                Item::Gap { resumed_after, .. } => {
+                    folded.looked_to = resumed_after;
+                    folded.is_cut = true;
+                }
                 _ => {}
             }
         }

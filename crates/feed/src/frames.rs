@@ -45,8 +45,8 @@ pub struct FrameStream {
     query: Query,
     /// Everything up to here was looked at; what matched is in `ready` or was handed out.
     cursor: Position,
-    /// The last place the client was told of.
-    told: Position,
+    /// The last place the client was told of, if any.
+    told: Option<Position>,
     retry: Option<Duration>,
     is_signalling: bool,
     ready: VecDeque<Frame>,
@@ -55,6 +55,17 @@ pub struct FrameStream {
     /// Whether nothing was sent since the timer last fired.
     is_idle: bool,
     stage: Stage,
+}
+
+/// How soon a client that was told no place is told one: one that is cut off before has
+/// nothing to come back with.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+fn first_look(feed: &Shared, told: Option<Position>) -> Duration {
+    match told {
+        Some(_) => feed.options.progress,
+        None => feed.options.progress.min(FIRST_LOOK),
+    }
 }
 
 enum Stage {
@@ -66,11 +77,11 @@ enum Stage {
 
 impl FrameStream {
     pub(crate) fn new(feed: Arc<Shared>, follow: Follow) -> Self {
-        let store = Arc::clone(&feed.store);
+        let (store, ring) = (Arc::clone(&feed.store), Arc::clone(&feed.ring));
         let from = follow.from;
         let told = match from {
-            From::Cursor(cursor) => cursor.position,
-            From::Beginning | From::End => Position::ORIGIN,
+            From::Cursor(cursor) => Some(cursor.position),
+            From::Beginning | From::End => None,
         };
         Self {
             query: follow.query,
@@ -79,9 +90,14 @@ impl FrameStream {
             retry: follow.retry,
             is_signalling: follow.is_signalling,
             ready: VecDeque::new(),
-            timer: Box::pin(sleep_until(Instant::now() + feed.options.progress)),
+            timer: Box::pin(sleep_until(Instant::now() + first_look(&feed, told))),
             is_idle: true,
-            stage: Stage::Locate(Box::pin(async move { locate(&*store, from).await })),
+            stage: Stage::Locate(Box::pin(async move {
+                tokio::select! {
+                    located = locate(&*store, from) => located,
+                    () = ring.closed() => Err(ReadError::Closed),
+                }
+            })),
             feed,
         }
     }
@@ -107,7 +123,7 @@ impl FrameStream {
     fn live(&mut self) -> Stage {
         if self.is_signalling {
             self.send(control::caught_up(self.cursor_at(self.cursor)));
-            self.told = self.cursor;
+            self.told = Some(self.cursor);
         }
         Stage::Live(
             self.feed
@@ -134,7 +150,7 @@ impl FrameStream {
     }
 
     fn send_gap(&mut self, gap: Gap) {
-        self.told = gap.resumed_at.position;
+        self.told = Some(gap.resumed_at.position);
         self.send(control::gap(gap));
     }
 
@@ -145,7 +161,7 @@ impl FrameStream {
             (retry, _) => present::frame(event, self.feed.store.epoch(), retry),
         };
         self.cursor = event.position;
-        self.told = event.position;
+        self.told = Some(event.position);
         self.send(frame);
     }
 
@@ -189,9 +205,10 @@ impl FrameStream {
                 self.cursor = position;
                 self.stage = self.live();
             }
-            // A forward read without a limit ends with `CaughtUp`, so the stage has changed
-            // before its stream can end.
-            Some(_) | None => {}
+            // A store whose read ends before it has caught up breaks its contract; going on
+            // from here would leave something out.
+            None => self.stage = Stage::Ended,
+            Some(_) => {}
         }
     }
 
@@ -219,8 +236,8 @@ impl FrameStream {
             .as_mut()
             .reset(Instant::now() + self.feed.options.progress);
         if std::mem::replace(&mut self.is_idle, true) {
-            if self.cursor > self.told {
-                self.told = self.cursor;
+            if self.told.is_none_or(|told| told < self.cursor) {
+                self.told = Some(self.cursor);
                 self.ready
                     .push_back(control::progress(self.cursor_at(self.cursor)));
             } else if self.is_signalling {
@@ -246,6 +263,7 @@ impl Stream for FrameStream {
             }
             match this.poll_stage(context) {
                 Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_closed)) if this.is_cut_short() => this.stage = Stage::Ended,
                 Poll::Ready(Err(cause)) => {
                     this.stage = Stage::Ended;
                     return Poll::Ready(Some(Err(FeedError {

@@ -9,9 +9,19 @@ use crate::ring::Ring;
 /// How long to wait before reading a store again that could not be read.
 const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(1);
 
+/// Closes the ring however the pump ends: nobody waits for what nobody publishes.
+struct ClosedOnDrop<'a>(&'a Ring);
+
+impl Drop for ClosedOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
 /// Follows the log and publishes each event once; ends when the store closes, and closes the
 /// ring with it.
 pub(crate) async fn run(store: Arc<dyn EventStore>, ring: Arc<Ring>) {
+    let _closed = ClosedOnDrop(&ring);
     loop {
         match publish(&*store, &ring).await {
             ReadError::Closed => break,
@@ -22,7 +32,6 @@ pub(crate) async fn run(store: Arc<dyn EventStore>, ring: Arc<Ring>) {
             }
         }
     }
-    ring.close();
 }
 
 /// Publishes until the subscription fails, and says why it did.
@@ -37,6 +46,7 @@ async fn publish(store: &dyn EventStore, ring: &Ring) -> ReadError {
                 ring.publish(event, frame);
             }
             Ok(Item::Gap { resumed_after, .. }) => ring.restart(resumed_after),
+            Ok(Item::Progress(position) | Item::CaughtUp(position)) => ring.pass(position),
             Ok(_) => {}
             Err(error) => return error,
         }

@@ -1,11 +1,12 @@
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use eventwire_sse::Frame;
 use eventwire_sse_hub::{Hub, Interest, Subscription};
 use eventwire_store::backend::Watermark;
 use eventwire_store::{Position, RecordedEvent};
+
+use tokio::sync::watch;
 
 use crate::topic;
 
@@ -24,7 +25,7 @@ pub(crate) struct Ring {
     capacity: NonZeroUsize,
     hub: Mutex<Hub<Position, Arc<Live>>>,
     published: Watermark,
-    is_closed: AtomicBool,
+    is_closed: watch::Sender<bool>,
 }
 
 impl Ring {
@@ -34,7 +35,7 @@ impl Ring {
             capacity,
             hub: Mutex::new(Hub::new(capacity, position)),
             published: Watermark::at(position),
-            is_closed: AtomicBool::new(false),
+            is_closed: watch::Sender::new(false),
         }
     }
 
@@ -50,10 +51,21 @@ impl Ring {
     /// Begins again after a position below which events are missing: followers are sent back
     /// to the log, which tells them.
     pub(crate) fn restart(&self, position: Position) {
-        let begun = Hub::new(self.capacity, position);
-        let ended = std::mem::replace(&mut *self.lock(), begun);
+        let ended = {
+            let mut hub = self.lock();
+            let ended = std::mem::replace(&mut *hub, Hub::new(self.capacity, position));
+            if self.is_closed() {
+                hub.close();
+            }
+            ended
+        };
         self.published.advance(position);
         ended.close();
+    }
+
+    /// Nothing is to be published up to a position.
+    pub(crate) fn pass(&self, position: Position) {
+        self.published.advance(position);
     }
 
     /// How far the log was published.
@@ -75,12 +87,19 @@ impl Ring {
 
     /// Ends every subscription, once it has been shown what was published.
     pub(crate) fn close(&self) {
-        self.is_closed.store(true, Ordering::Release);
+        self.is_closed.send_replace(true);
         self.hub().close();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
-        self.is_closed.load(Ordering::Acquire)
+        *self.is_closed.borrow()
+    }
+
+    /// Ready once the ring is closed.
+    pub(crate) async fn closed(&self) {
+        // An error means that the ring is gone, which is closed too.
+        let mut is_closed = self.is_closed.subscribe();
+        drop(is_closed.wait_for(|is_closed| *is_closed).await);
     }
 
     fn hub(&self) -> Hub<Position, Arc<Live>> {
