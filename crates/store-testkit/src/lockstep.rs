@@ -77,7 +77,7 @@ impl Lockstep {
         let append = draft.resolve(&self.places);
         let modelled = draft.resolve(&self.model_places());
         let what = format!("{append:?}");
-        let conflicts = self.model.conflicts(modelled.guards());
+        let conflicts = self.model.conflicts(&modelled);
         let found = subject.append(append);
         let expected = self.model.append(&modelled);
         match (found, expected) {
@@ -160,14 +160,14 @@ impl Lockstep {
         (1..).map(place).take(self.places.len()).collect()
     }
 
-    /// Where the store has the event that the model has here.
+    /// Where the store has the event that the model has here; either end is the same place.
     fn placed_position(&self, position: Position) -> Position {
         let (_, number) = position.to_parts();
-        let index = usize::try_from(number).unwrap_or(usize::MAX).checked_sub(1);
-        index
-            .and_then(|index| self.places.get(index))
-            .copied()
-            .unwrap_or_default()
+        let index = usize::try_from(number)
+            .ok()
+            .and_then(|number| number.checked_sub(1));
+        let place = index.and_then(|index| self.places.get(index));
+        place.copied().unwrap_or(position)
     }
 
     fn placed(&self, appended: Appended) -> Appended {
@@ -181,6 +181,7 @@ impl Lockstep {
     fn placed_conflict(&self, conflict: &Conflict) -> Conflict {
         let actual = match conflict.actual {
             Actual::Match(position) => Actual::Match(self.placed_position(position)),
+            Actual::Consumed(position) => Actual::Consumed(self.placed_position(position)),
             other => other,
         };
         Conflict {

@@ -1,17 +1,19 @@
 use eventwire_store::{
-    Append, Direction, Expect, Fingerprint, Guard, NewEvent, Position, Query, ReadOptions, Version,
+    Append, Capabilities, Direction, Expect, Fingerprint, Guard, NewEvent, Position, Query,
+    ReadOptions, Version,
 };
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use crate::sample::{category, event_type, key, stream, tag};
+use crate::sample::{category, consumer, event_type, key, stream, tag};
 
 const STREAMS: &[&str] = &["a-1", "a-2", "b-1", "b"];
 const CATEGORIES: &[&str] = &["a", "b", "c"];
 const TYPES: &[&str] = &["opened", "posted", "closed"];
 const TAGS: &[&str] = &["x", "y", "z"];
+const CONSUMERS: &[&str] = &["view", "mailer"];
 const KEYS: &[&str] = &["k1", "k2", "k3"];
 
 /// Something a client does, said without positions, which each store gives as it likes.
@@ -34,6 +36,7 @@ pub(crate) struct Draft {
     guards: Vec<DraftGuard>,
     key: Option<&'static str>,
     fingerprint: Option<u8>,
+    consumed: Option<(&'static str, Place)>,
 }
 
 #[derive(Debug, Clone)]
@@ -65,10 +68,10 @@ enum Place {
 }
 
 impl Operation {
-    /// Any operation; of stores without query guards, one that has none.
-    pub fn any(query_guards: bool) -> impl Strategy<Value = Self> {
+    /// Any operation that asks for nothing a store cannot do.
+    pub fn any(capabilities: &Capabilities) -> impl Strategy<Value = Self> + use<> {
         let step = prop_oneof![
-            6 => draft(query_guards).prop_map(Step::Append),
+            6 => draft(capabilities).prop_map(Step::Append),
             4 => reading().prop_map(Step::Read),
             1 => select(KEYS).prop_map(Step::Recall),
         ];
@@ -87,6 +90,9 @@ impl Draft {
         }
         if let Some(print) = self.fingerprint {
             append = append.fingerprint(Fingerprint::of([[print].as_slice()]));
+        }
+        if let Some((name, place)) = self.consumed {
+            append = append.consumed(consumer(name), place.resolve(places));
         }
         append
     }
@@ -139,16 +145,21 @@ impl Place {
     }
 }
 
-fn draft(query_guards: bool) -> impl Strategy<Value = Draft> {
+fn draft(capabilities: &Capabilities) -> impl Strategy<Value = Draft> + use<> {
     let events = prop_oneof![1 => Just(Vec::new()), 12 => vec(event(), 1..4)];
-    let guards = vec(guard(query_guards), 0..3);
+    let guards = vec(guard(capabilities), 0..3);
     let key = option::weighted(0.3, select(KEYS));
     let fingerprint = option::weighted(0.2, 0..2_u8);
-    (events, guards, key, fingerprint).prop_map(|(events, guards, key, fingerprint)| Draft {
+    let is_consumed = capabilities.consumed;
+    let consumed = option::weighted(0.2, (select(CONSUMERS), place()))
+        .prop_map(move |consumed| consumed.filter(|_| is_consumed));
+    let parts = (events, guards, key, fingerprint, consumed);
+    parts.prop_map(|(events, guards, key, fingerprint, consumed)| Draft {
         events,
         guards,
         key,
         fingerprint,
+        consumed,
     })
 }
 
@@ -172,7 +183,7 @@ fn event() -> impl Strategy<Value = NewEvent> {
     })
 }
 
-fn guard(query_guards: bool) -> BoxedStrategy<DraftGuard> {
+fn guard(capabilities: &Capabilities) -> BoxedStrategy<DraftGuard> {
     let expect = prop_oneof![
         Just(Expect::Any),
         Just(Expect::NoStream),
@@ -182,7 +193,7 @@ fn guard(query_guards: bool) -> BoxedStrategy<DraftGuard> {
     let on_stream =
         (select(STREAMS), expect).prop_map(|(name, expect)| DraftGuard::Stream(name, expect));
     let no_match = (query(), place()).prop_map(|(query, after)| DraftGuard::NoMatch(query, after));
-    if query_guards {
+    if capabilities.query_guards {
         prop_oneof![on_stream, no_match].boxed()
     } else {
         on_stream.boxed()
@@ -231,4 +242,37 @@ fn item() -> impl Strategy<Value = Query> {
         let types = types.into_iter().map(event_type);
         scope.of_types(types).with_tags(tags.into_iter().map(tag))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use eventwire_store::{EventStore, MemoryStore};
+    use proptest::strategy::ValueTree;
+    use proptest::test_runner::TestRunner;
+
+    use super::*;
+
+    #[test]
+    fn a_store_is_asked_for_nothing_that_it_cannot_do() {
+        let mut capabilities = MemoryStore::new().capabilities();
+        let mut asks = |capabilities: &Capabilities| {
+            let (mut query_guards, mut consumed) = (0, 0);
+            let mut runner = TestRunner::deterministic();
+            for _ in 0..500 {
+                let operation = Operation::any(capabilities).new_tree(&mut runner).unwrap();
+                if let Operation(Step::Append(draft)) = operation.current() {
+                    let append = draft.resolve(&[]);
+                    let is_query = |guard: &&Guard| matches!(guard, Guard::NoMatch { .. });
+                    query_guards += append.guards().iter().filter(is_query).count();
+                    consumed += usize::from(append.consumption().is_some());
+                }
+            }
+            (query_guards > 0, consumed > 0)
+        };
+        assert_eq!(asks(&capabilities), (true, true));
+        capabilities.query_guards = false;
+        assert_eq!(asks(&capabilities), (false, true));
+        capabilities.consumed = false;
+        assert_eq!(asks(&capabilities), (false, false));
+    }
 }

@@ -3,9 +3,9 @@ mod store;
 use std::time::SystemTime;
 
 use eventwire_store::{
-    Actual, Append, AppendError, Appended, Conflict, Direction, Expect, Fingerprint, Guard,
-    IdempotencyKey, InvalidAppend, NewEvent, Position, Query, QueryItem, ReadOptions, Recalled,
-    RecordedEvent, Scope, StreamName, StreamPlace, Uuid, Version,
+    Actual, Append, AppendError, Appended, Conflict, Consumer, Direction, Expect, Fingerprint,
+    Guard, IdempotencyKey, InvalidAppend, NewEvent, Position, Query, QueryItem, ReadOptions,
+    Recalled, RecordedEvent, Scope, StreamName, StreamPlace, Uuid, Version,
 };
 
 pub use store::ModelStore;
@@ -20,6 +20,7 @@ pub use store::ModelStore;
 pub struct Model {
     events: Vec<RecordedEvent>,
     answers: Vec<(IdempotencyKey, Fingerprint, Appended)>,
+    checkpoints: Vec<(Consumer, Position)>,
 }
 
 impl Model {
@@ -47,10 +48,13 @@ impl Model {
                 Err(InvalidAppend::KeyReused(key.clone()).into())
             };
         }
-        if let Some(conflict) = self.conflicts(append.guards()).into_iter().next() {
+        if let Some(conflict) = self.conflicts(append).into_iter().next() {
             return Err(AppendError::Conflict(conflict));
         }
         let appended = self.push(append.events());
+        if let Some((consumer, position)) = append.consumption() {
+            self.checkpoints.push((consumer.clone(), position));
+        }
         if let Some((key, fingerprint)) = append.identity() {
             self.answers
                 .push((key.clone(), fingerprint, appended.clone()));
@@ -58,10 +62,24 @@ impl Model {
         Ok(appended)
     }
 
-    /// Every conflict a store may name for these guards: for each guard that does not hold,
-    /// the version there is, or each match there is.
+    /// Every conflict a store may name for an append: for each guard that does not hold, the
+    /// version there is, or each match there is; and the consumer's checkpoint.
     #[must_use]
-    pub fn conflicts(&self, guards: &[Guard]) -> Vec<Conflict> {
+    pub fn conflicts(&self, append: &Append) -> Vec<Conflict> {
+        let consumed = append.consumption().and_then(|(consumer, position)| {
+            let at = self.checkpoint(consumer);
+            (at >= position).then_some(Conflict {
+                guard: append.guards().len(),
+                actual: Actual::Consumed(at),
+            })
+        });
+        self.broken(append.guards())
+            .into_iter()
+            .chain(consumed)
+            .collect()
+    }
+
+    fn broken(&self, guards: &[Guard]) -> Vec<Conflict> {
         let of_guard = |(guard, condition): (usize, &Guard)| -> Vec<Conflict> {
             let conflict = |actual| Conflict { guard, actual };
             match condition {
@@ -111,6 +129,19 @@ impl Model {
                 ..first.clone()
             },
         })
+    }
+
+    /// How far a consumer has come by its appends.
+    #[must_use]
+    pub fn checkpoint(&self, consumer: &Consumer) -> Position {
+        let of_consumer = self
+            .checkpoints
+            .iter()
+            .filter(|(known, _)| known == consumer);
+        of_consumer
+            .map(|(_, position)| *position)
+            .max()
+            .unwrap_or_default()
     }
 
     /// The last position.

@@ -317,8 +317,8 @@ pub fn what_clients_saw_over_several_lives_fits_together<H: Reopen>(mut life: Li
     reason = "each promise of this chapter is given a life to end"
 )]
 pub fn any_operations_survive_any_reopenings<H: Reopen>(life: Life<H>) {
-    let query_guards = life.subject().store().capabilities().query_guards;
-    let chapters = vec(vec(Operation::any(query_guards), 1..8), 1..5);
+    let capabilities = life.subject().store().capabilities();
+    let chapters = vec(vec(Operation::any(&capabilities), 1..8), 1..5);
     for_all(&chapters, |chapters| {
         let mut life = life.another();
         let mut lockstep = Lockstep::new();

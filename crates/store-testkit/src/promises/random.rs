@@ -16,8 +16,8 @@ const CASES: u32 = 48;
 
 /// Any sequence of operations has the results the model says.
 pub fn any_operations_have_the_results_the_model_says(subject: &Subject) {
-    let query_guards = subject.store().capabilities().query_guards;
-    for_all(&vec(Operation::any(query_guards), 1..40), |operations| {
+    let capabilities = subject.store().capabilities();
+    for_all(&vec(Operation::any(&capabilities), 1..40), |operations| {
         let subject = subject.another();
         let mut lockstep = Lockstep::new();
         for operation in &operations {
@@ -29,8 +29,8 @@ pub fn any_operations_have_the_results_the_model_says(subject: &Subject) {
 
 /// Any subscription, begun before any of it, is shown what a read shows afterwards.
 pub fn any_subscription_is_shown_what_a_read_shows(subject: &Subject) {
-    let query_guards = subject.store().capabilities().query_guards;
-    let operations = vec(Operation::any(query_guards), 1..25);
+    let capabilities = subject.store().capabilities();
+    let operations = vec(Operation::any(&capabilities), 1..25);
     for_all(&(query(), operations), |(query, operations)| {
         let subject = subject.another();
         let mut subscription = subject.subscribe(query.clone(), Start::Beginning);
@@ -47,12 +47,12 @@ pub fn any_subscription_is_shown_what_a_read_shows(subject: &Subject) {
 
 /// Any query finds the events of the log that it matches, from any place, in any pages.
 pub fn any_query_finds_what_it_matches(subject: &Subject) {
-    let query_guards = subject.store().capabilities().query_guards;
+    let capabilities = subject.store().capabilities();
     let mut lockstep = Lockstep::new();
     let mut runner = TestRunner::deterministic();
     // One log for all queries: it is the queries that are many.
     for _ in 0..150 {
-        let operation = Operation::any(query_guards)
+        let operation = Operation::any(&capabilities)
             .new_tree(&mut runner)
             .expect("no filter rejects it");
         lockstep
