@@ -48,7 +48,12 @@ pub(crate) fn interpret(stream: &[u8], bounds: Bounds, last_event_id: &str) -> (
         skipping: false,
     };
     // "The UTF-8 decode algorithm strips one leading UTF-8 Byte Order Mark (BOM), if any."
-    let mut rest = stream.strip_prefix(b"\xef\xbb\xbf").unwrap_or(stream);
+    const BOM: &[u8] = b"\xef\xbb\xbf";
+    let mut rest = stream.strip_prefix(BOM).unwrap_or(stream);
+    if BOM.starts_with(stream) {
+        // Cut short within a mark: whether these bytes are one, or a line, was never told.
+        rest = &[];
+    }
     while let Some(end) = rest.iter().position(|byte| matches!(byte, b'\r' | b'\n')) {
         literal.line(&rest[..end]);
         let width = if rest[end..].starts_with(b"\r\n") {
