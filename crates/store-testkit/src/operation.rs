@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn a_store_is_asked_for_nothing_that_it_cannot_do() {
         let mut capabilities = MemoryStore::new().capabilities();
-        let mut asks = |capabilities: &Capabilities| {
+        let asks = |capabilities: &Capabilities| {
             let (mut query_guards, mut consumed) = (0, 0);
             let mut runner = TestRunner::deterministic();
             for _ in 0..500 {
