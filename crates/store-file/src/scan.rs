@@ -180,16 +180,12 @@ impl<'a> Scan<'a> {
         for position in first..first + u64::from(head.events) {
             let (event, length) = decode(&reader.rest(), position, self.segment.seed)?;
             let version = event.version();
-            let known = event
-                .stream_name()
-                .and_then(|name| self.index.version(name));
-            if known.is_some_and(|known| Some(known.next()) != version) {
-                return Err("an event does not follow the one before it in its stream");
-            }
             let before = version.map_or(0, |version| version.get() - 1);
             let offset = self.at + u64_of(FRAME_HEADER_BYTES + reader.at());
             let bytes = u32::try_from(length).map_err(|_| "an event is too long")?;
-            self.index.push(event.as_ref(), before, offset, bytes);
+            if self.index.push(event.as_ref(), before, offset, bytes) != version {
+                return Err("an event does not follow the one before it in its stream");
+            }
             reader.skip(length);
         }
         let Some((key, fingerprint)) = head.identity else {

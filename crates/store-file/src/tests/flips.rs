@@ -110,6 +110,30 @@ fn answers(engine: &Engine) -> Vec<Vec<String>> {
     all.collect()
 }
 
+/// Where the index and its segment are bad, nothing is made up: the events are not missing, they
+/// cannot be read.
+#[test]
+fn an_index_is_not_made_of_a_segment_that_is_cut_short() {
+    let (medium, workload) = written();
+    let engine = open(&medium).expect("nothing fails");
+    let indexes = medium.within("indexes");
+    let names = indexes.list().expect("nothing fails");
+    indexes.tamper(&names[0], |bytes| bytes[4096..].fill(0));
+    // The last frame of the segment, as if it had been torn.
+    let name = segment::name(1);
+    let whole = medium.bytes(&name);
+    let used = whole.iter().rposition(|&byte| byte != 0);
+    let end = used.expect("it is written") + 1;
+    medium.tamper(&name, |bytes| bytes[end - 8..end].fill(0));
+    let error = payloads(&engine.log).expect_err("neither is whole");
+    let cause = error.source().expect("it has a cause").to_string();
+    assert!(cause.contains("up to the next segment"), "{cause}");
+
+    medium.tamper(&name, |bytes| *bytes = whole);
+    let found = payloads(&engine.log).expect("it is whole again");
+    assert_eq!(found, workload.certain);
+}
+
 /// A missing index is made again, and one that a repair has left behind is not believed.
 #[test]
 fn an_index_belongs_to_what_its_segment_holds() {
