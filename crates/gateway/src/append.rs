@@ -3,20 +3,18 @@ use eventwire_store::{Append, EventStore, Expect, Fingerprint, NewEvent, StreamN
 use http::header::{HeaderMap, HeaderValue, LOCATION};
 use http::{Response, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::value::RawValue;
 
 use crate::body::GatewayBody;
 use crate::event_json::NewEventJson;
 use crate::precondition::expectation;
 use crate::problem::Problem;
 use crate::receipt::Receipt;
-use crate::request::{idempotency_key, media_type, require_json};
+use crate::request::{idempotency_key, media_type, require_json, require_object};
 
-/// All but the characters a path segment may hold as they are (RFC 3986, section 2.3).
-const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
-    .remove(b'-')
-    .remove(b'.')
-    .remove(b'_')
-    .remove(b'~');
+/// All but the characters a path segment may hold as they are (RFC 3986, section 2.3), and
+/// the dot, of which `.` and `..` are made.
+const NOT_UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
 
 /// `POST /streams/{stream}`: one event, or several that are written together or not at all.
 pub(crate) async fn append(
@@ -67,8 +65,11 @@ fn events(headers: &HeaderMap, body: &[u8]) -> Result<Vec<NewEvent>, Problem> {
     }
     require_json(headers)?;
     if text.trim_start().starts_with('[') {
-        let events: Vec<NewEventJson<'_>> = parse(text, |error| error.to_string())?;
-        return events.into_iter().map(NewEventJson::into_event).collect();
+        let events: Vec<&RawValue> = parse(text, |error| error.to_string())?;
+        let numbered = events.into_iter().enumerate();
+        return numbered
+            .map(|(index, raw)| event(raw.get(), |error| format!("event {}: {error}", index + 1)))
+            .collect();
     }
     event(text, |error| error.to_string()).map(|event| vec![event])
 }
@@ -77,6 +78,7 @@ fn event(
     text: &str,
     describe: impl FnOnce(serde_json::Error) -> String,
 ) -> Result<NewEvent, Problem> {
+    require_object(text)?;
     parse::<NewEventJson<'_>>(text, describe)?.into_event()
 }
 

@@ -18,6 +18,9 @@ pub(crate) async fn run(
     body: Bytes,
 ) -> Result<Response<GatewayBody>, Problem> {
     require_json(headers)?;
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(Problem::malformed("body", "expected a JSON object"));
+    }
     let mut request = CommandRequest::new(name, body);
     if let Some(expect) = expectation(headers)? {
         request = request.expect(expect);

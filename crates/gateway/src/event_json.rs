@@ -71,7 +71,7 @@ impl EventJson {
 
 /// An event as a writer sends it.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "an event object")]
 pub(crate) struct NewEventJson<'a> {
     r#type: String,
     #[serde(borrow, default)]

@@ -3,10 +3,11 @@ use std::time::Duration;
 use eventwire_feed::{Feed, Follow, From};
 use eventwire_sse_body::{LastEventId, SseResponse};
 use eventwire_store::{Category, Cursor, EventType, NameError, Query, StreamName, Tag};
-use http::header::ACCEPT;
+use http::header::{HeaderValue, VARY};
 use http::request::Parts;
 use http::{HeaderMap, Response};
 
+use crate::accept::preferred;
 use crate::body::GatewayBody;
 use crate::page;
 use crate::problem::{Kind, Problem};
@@ -46,10 +47,14 @@ pub(crate) async fn read(
     parts: &Parts,
 ) -> Result<Response<GatewayBody>, Problem> {
     let request = EventsRequest::parse(stream, parts)?;
-    match request.form {
-        Form::Page => page::read(&**feed.store(), request).await,
-        Form::Stream => Ok(open(feed, options, request)),
-    }
+    let mut response = match request.form {
+        Form::Page => page::read(&**feed.store(), request).await?,
+        Form::Stream => open(feed, options, request),
+    };
+    response
+        .headers_mut()
+        .insert(VARY, HeaderValue::from_static("Accept"));
+    Ok(response)
 }
 
 fn open(feed: &Feed, options: StreamOptions, request: EventsRequest) -> Response<GatewayBody> {
@@ -116,6 +121,9 @@ impl Filter {
     fn take(&mut self, key: &str, value: &str) -> Result<(), Problem> {
         match key {
             "stream" => self.streams.push(name("stream", StreamName::new(value))?),
+            "category" if self.category.is_some() => {
+                return Err(Problem::malformed("category", "give one category"));
+            }
             "category" => self.category = Some(name("category", Category::new(value))?),
             "type" => self.types.push(name("type", EventType::new(value))?),
             "tag" => self.tags.push(name("tag", Tag::new(value))?),
@@ -145,8 +153,13 @@ fn name<T>(field: &'static str, name: Result<T, NameError>) -> Result<T, Problem
 }
 
 fn number(text: &str) -> Result<usize, Problem> {
-    text.parse()
-        .map_err(|_| Problem::malformed("limit", format!("`{text}` is not a number of events")))
+    match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(Problem::malformed(
+            "limit",
+            format!("`{text}` is not a number of events from 1 on"),
+        )),
+    }
 }
 
 fn start_of(text: &str) -> Result<From, Problem> {
@@ -178,46 +191,30 @@ fn last_event_id(parts: &Parts) -> Result<Option<Cursor>, Problem> {
         .transpose()
 }
 
-/// A stream, unless only JSON is asked for.
+/// A stream, unless JSON is preferred.
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
-    let mut accepted = headers
-        .get_all(ACCEPT)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .peekable();
-    if accepted.peek().is_none() {
-        return Ok(Form::Stream);
-    }
-    let mut takes_page = false;
-    for range in accepted.flat_map(|value| value.split(',')) {
-        match range.split(';').next().unwrap_or_default().trim() {
-            "text/event-stream" => return Ok(Form::Stream),
-            "application/json" | "application/*" => takes_page = true,
-            "*/*" | "text/*" if !takes_page => return Ok(Form::Stream),
-            _ => {}
-        }
-    }
-    if takes_page {
-        Ok(Form::Page)
-    } else {
-        Err(Problem::new(
+    let stream = ("text/event-stream", Form::Stream);
+    let page = ("application/json", Form::Page);
+    preferred(headers, stream, page).ok_or_else(|| {
+        Problem::new(
             Kind::NotAcceptable,
             "there is text/event-stream and application/json",
         )
-        .field("Accept"))
-    }
+        .field("Accept")
+    })
 }
 
-/// `Prefer: wait=20` (RFC 7240, section 4.3).
+/// `Prefer: wait=20` (RFC 7240, section 4.3); a wait too long to count is as long as waits get.
 fn wait(headers: &HeaderMap) -> Option<Duration> {
     let preferences = headers
         .get_all("prefer")
         .iter()
         .filter_map(|value| value.to_str().ok());
-    let mut waits = preferences
+    let seconds = preferences
         .flat_map(|value| value.split([',', ';']))
-        .filter_map(|preference| preference.trim().strip_prefix("wait="));
-    waits
-        .find_map(|seconds| seconds.trim().parse().ok())
-        .map(Duration::from_secs)
+        .filter_map(|preference| preference.split_once('='))
+        .find(|(name, _)| name.trim().eq_ignore_ascii_case("wait"))
+        .map(|(_, seconds)| seconds.trim().trim_matches('"'))
+        .filter(|seconds| !seconds.is_empty() && seconds.bytes().all(|b| b.is_ascii_digit()))?;
+    Some(Duration::from_secs(seconds.parse().unwrap_or(u64::MAX)))
 }

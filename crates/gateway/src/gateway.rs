@@ -4,7 +4,6 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
@@ -15,6 +14,7 @@ use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body::Body;
+use tokio::sync::watch;
 use tower_service::Service;
 
 use crate::body::GatewayBody;
@@ -43,7 +43,7 @@ struct Shared {
     prefix: String,
     max_body: usize,
     stream: StreamOptions,
-    is_closing: AtomicBool,
+    is_closing: watch::Sender<bool>,
 }
 
 /// Makes a [`Gateway`]. What is not asked for is not served.
@@ -65,7 +65,7 @@ impl Gateway {
                     heartbeat: Duration::from_secs(15),
                     retry: Some(Duration::from_secs(1)),
                 },
-                is_closing: AtomicBool::new(false),
+                is_closing: watch::Sender::new(false),
             },
         }
     }
@@ -76,7 +76,7 @@ impl Gateway {
     /// # Cancel safety
     /// Dropped half-way, streams may still be open; call it again.
     pub async fn close(&self) {
-        self.shared.is_closing.store(true, Ordering::Release);
+        self.shared.is_closing.send_replace(true);
         self.shared.feed.close().await;
     }
 }
@@ -97,9 +97,22 @@ impl GatewayBuilder {
     }
 
     /// The path everything is mounted under: `/api`. Other paths are answered `404`.
+    ///
+    /// # Panics
+    /// Where it is not a path: empty, or `/` and visible ASCII without a query.
     #[must_use]
-    pub fn prefix(mut self, prefix: impl Into<String>) -> Self {
-        self.shared.prefix = prefix.into();
+    pub fn prefix(mut self, prefix: &str) -> Self {
+        let is_path = prefix.is_empty() || prefix.starts_with('/');
+        let is_plain = prefix
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic() && byte != b'?' && byte != b'#');
+        assert!(
+            is_path && is_plain,
+            "a prefix is a path such as `/api`, not `{prefix}`"
+        );
+        prefix
+            .trim_end_matches('/')
+            .clone_into(&mut self.shared.prefix);
         self
     }
 
@@ -140,31 +153,54 @@ impl Shared {
         B: Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        if self.is_closing.load(Ordering::Acquire) {
+        if *self.is_closing.borrow() {
             return Err(Problem::busy("the server is shutting down"));
         }
         let path = parts.uri.path();
         let below = path
             .strip_prefix(&self.prefix)
+            .filter(|below| below.starts_with('/'))
             .ok_or_else(|| Problem::nothing_at(path))?;
         let route = Route::of(&parts.method, self.served(Resource::at(below)?, path)?)?;
         let store = &**self.feed.store();
         match route {
             Route::Options(methods) => Ok(allow(methods)),
             Route::Events(stream) => {
-                events::read(&self.feed, self.stream, stream.as_deref(), parts).await
+                self.unless_closing(events::read(
+                    &self.feed,
+                    self.stream,
+                    stream.as_deref(),
+                    parts,
+                ))
+                .await
             }
             Route::Append(stream) => {
-                let body = read_all(body, self.max_body).await?;
+                let body = self.unless_closing(read_all(body, self.max_body)).await?;
                 append::append(store, &self.prefix, &stream, &parts.headers, body).await
             }
             Route::Command(name) => {
-                let body = read_all(body, self.max_body).await?;
+                let body = self.unless_closing(read_all(body, self.max_body)).await?;
                 command::run(self.dispatcher(), store, &name, &parts.headers, body).await
             }
             Route::Query(name) => {
-                let body = read_all(body, self.max_body).await?;
-                query::run(self.dispatcher(), store, &name, parts, body).await
+                let body = self.unless_closing(read_all(body, self.max_body)).await?;
+                self.unless_closing(query::run(self.dispatcher(), store, &name, parts, body))
+                    .await
+            }
+        }
+    }
+
+    /// The answer of what only waits or reads; `503` where the gateway closes first. Whatever
+    /// may have written is not cut short.
+    async fn unless_closing<T>(
+        &self,
+        work: impl Future<Output = Result<T, Problem>>,
+    ) -> Result<T, Problem> {
+        let mut is_closing = self.is_closing.subscribe();
+        tokio::select! {
+            answer = work => answer,
+            _ = is_closing.wait_for(|is_closing| *is_closing) => {
+                Err(Problem::busy("the server is shutting down"))
             }
         }
     }

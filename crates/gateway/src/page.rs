@@ -1,8 +1,8 @@
 use std::time::Duration;
 
-use eventwire_feed::{Gap, GapReason, Located, locate};
+use eventwire_feed::{From, Gap, GapReason, Located, locate};
 use eventwire_store::{
-    Cursor, EventStore, Item, Position, ReadError, ReadOptions, RecordedEvent, Start,
+    Cursor, Direction, EventStore, Item, Position, ReadError, ReadOptions, RecordedEvent, Start,
 };
 use http::{Response, StatusCode};
 use serde::Serialize;
@@ -64,6 +64,8 @@ pub(crate) async fn read(
 ) -> Result<Response<GatewayBody>, Problem> {
     let limit = request.limit.unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT);
     let located = match request.from {
+        // Backward from the end is backward from the last event, which `before` would leave out.
+        Some(From::End) if request.is_backward => None,
         None => None,
         Some(from) => Some(locate(store, from).await?),
     };
@@ -87,7 +89,9 @@ pub(crate) async fn read(
         && !request.is_backward
         && wait_for_match(store, &request, found.next, wait.min(MAX_WAIT)).await?
     {
+        let dropped = found.dropped;
         found = scan(store, &request, ReadOptions::after(found.next).limit(limit)).await?;
+        found.dropped = dropped.or(found.dropped);
     }
     let epoch = store.epoch();
     let cursor = |position| Cursor { epoch, position };
@@ -149,11 +153,11 @@ async fn scan(
     Ok(found)
 }
 
-/// Where a read that finds nothing would be continued.
+/// Where a read that finds nothing would be continued: backward, there is nothing further down.
 fn beginning(options: ReadOptions) -> Position {
     match options.direction() {
-        eventwire_store::Direction::Forward { after } => after,
-        eventwire_store::Direction::Backward { before } => before.unwrap_or(Position::MAX),
+        Direction::Forward { after } => after,
+        Direction::Backward { .. } => Position::ORIGIN,
     }
 }
 

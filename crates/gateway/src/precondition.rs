@@ -7,7 +7,8 @@ use crate::problem::Problem;
 /// What `If-Match` and `If-None-Match` say a stream must be (RFC 9110, section 13.1); none
 /// where there is neither.
 pub(crate) fn expectation(headers: &HeaderMap) -> Result<Option<Expect>, Problem> {
-    match (text(headers, &IF_MATCH)?, text(headers, &IF_NONE_MATCH)?) {
+    let if_match = text(headers, "If-Match", &IF_MATCH)?;
+    match (if_match, text(headers, "If-None-Match", &IF_NONE_MATCH)?) {
         (None, None) => Ok(None),
         (Some("*"), None) => Ok(Some(Expect::Exists)),
         (Some(tag), None) => version(tag).map(|version| Some(Expect::Exact(version))),
@@ -31,6 +32,7 @@ pub(crate) fn entity_tag(version: Version) -> String {
 fn version(tag: &str) -> Result<Version, Problem> {
     let number = tag.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
     let version = number
+        .filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))
         .and_then(|number| number.parse().ok())
         .and_then(Version::new);
     version.ok_or_else(|| {
@@ -41,11 +43,22 @@ fn version(tag: &str) -> Result<Version, Problem> {
     })
 }
 
-fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Problem> {
-    let value = headers.get(name).map(|value| value.to_str().map(str::trim));
-    value
-        .transpose()
-        .map_err(|_| Problem::malformed("If-Match", "not visible ASCII"))
+fn text<'a>(
+    headers: &'a HeaderMap,
+    field: &'static str,
+    name: &HeaderName,
+) -> Result<Option<&'a str>, Problem> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    if values.next().is_some() {
+        return Err(Problem::malformed(field, "give it once"));
+    }
+    let text = value
+        .to_str()
+        .map_err(|_| Problem::malformed(field, "not visible ASCII"))?;
+    Ok(Some(text.trim()))
 }
 
 #[cfg(test)]
@@ -64,6 +77,7 @@ mod tests {
             (Some("7"), None, Err(())),
             (Some("\"0\""), None, Err(())),
             (Some("\"x\""), None, Err(())),
+            (Some("\"+2\""), None, Err(())),
             (None, Some("\"7\""), Err(())),
             (Some("*"), Some("*"), Err(())),
         ] {

@@ -17,6 +17,7 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Malformed,
+    RequestTimeout,
     NotFound,
     MethodNotAllowed,
     NotAcceptable,
@@ -38,6 +39,11 @@ impl Kind {
         use StatusCode as S;
         match self {
             Self::Malformed => (S::BAD_REQUEST, "malformed", "the request is malformed"),
+            Self::RequestTimeout => (
+                S::REQUEST_TIMEOUT,
+                "request-timeout",
+                "the request did not come in time",
+            ),
             Self::NotFound => (S::NOT_FOUND, "not-found", "there is nothing here"),
             Self::MethodNotAllowed => (
                 S::METHOD_NOT_ALLOWED,

@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::time::Duration;
 
 use bytes::Bytes;
 use eventwire_store::{Cursor, IdempotencyKey};
@@ -12,11 +13,27 @@ use crate::problem::{Kind, Problem};
 /// Names a request that may be sent more than once.
 pub(crate) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// How long a client may take to send a body.
+const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// A JSON object, and not the array that a lenient reader takes for one.
+pub(crate) fn require_object(text: &str) -> Result<(), Problem> {
+    if text.trim_start().starts_with('{') {
+        Ok(())
+    } else {
+        Err(Problem::malformed("body", "expected a JSON object"))
+    }
+}
+
 /// The key the request carries, if any.
 pub(crate) fn idempotency_key(headers: &HeaderMap) -> Result<Option<IdempotencyKey>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
+    let mut values = headers.get_all(IDEMPOTENCY_KEY).iter();
+    let Some(value) = values.next() else {
         return Ok(None);
     };
+    if values.next().is_some() {
+        return Err(Problem::malformed("Idempotency-Key", "give it once"));
+    }
     let text = std::str::from_utf8(value.as_bytes())
         .map_err(|_| Problem::malformed("Idempotency-Key", "not UTF-8"))?;
     let key = IdempotencyKey::new(text);
@@ -62,7 +79,15 @@ where
     B: Body,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
-    match Limited::new(body, limit).collect().await {
+    if body.size_hint().lower() > u64::try_from(limit).unwrap_or(u64::MAX) {
+        return Err(too_large(limit));
+    }
+    let Ok(read) = tokio::time::timeout(BODY_WITHIN, Limited::new(body, limit).collect()).await
+    else {
+        let detail = format!("the body did not come within {BODY_WITHIN:?}");
+        return Err(Problem::new(Kind::RequestTimeout, detail).field("body"));
+    };
+    match read {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(too_large(limit)),
         Err(error) => Err(Problem::malformed(

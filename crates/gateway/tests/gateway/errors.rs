@@ -73,6 +73,46 @@ async fn bad_requests_are_answered_with_a_problem_that_says_what_and_where() {
             Some("limit"),
         ),
         (
+            Ask("GET /events?limit=0", &[PAGE], ""),
+            400,
+            "malformed",
+            Some("limit"),
+        ),
+        (
+            Ask("GET /events?category=a&category=b", &[], ""),
+            400,
+            "malformed",
+            Some("category"),
+        ),
+        (
+            Ask("GET /events", &[("accept", "text/event-stream;q=0")], ""),
+            406,
+            "not-acceptable",
+            Some("Accept"),
+        ),
+        (
+            Ask("POST /commands/add", &[JSON], r#"["a",1]"#),
+            400,
+            "malformed",
+            Some("body"),
+        ),
+        (
+            Ask("POST /streams/s", &[JSON], r#"[["t",1,[],null,null]]"#),
+            400,
+            "malformed",
+            Some("body"),
+        ),
+        (
+            Ask(
+                "POST /streams/s",
+                &[JSON, ("if-none-match", "\"7\"")],
+                r#"{"type":"t"}"#,
+            ),
+            400,
+            "malformed",
+            Some("If-None-Match"),
+        ),
+        (
             Ask("GET /events?direction=up", &[PAGE], ""),
             400,
             "malformed",
@@ -264,6 +304,21 @@ async fn a_line_of_a_batch_that_is_wrong_is_named() {
         detail.starts_with("line 3: unknown field `typ`"),
         "{detail}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_when_the_server_closes_is_told_at_once() {
+    let server = server().await;
+    let begun = tokio::time::Instant::now();
+    let (poll, ()) = tokio::join!(
+        server.ask(Ask("GET /events", &[PAGE, ("prefer", "wait=20")], "")),
+        async {
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            server.gateway.close().await;
+        }
+    );
+    assert_eq!(poll.status(), 503);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(2));
 }
 
 #[tokio::test]

@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use crate::server::{Ask, JSON, PAGE, read_until, server};
-use eventwire_store::{Keep, Retention};
+use eventwire_gateway::Gateway;
+use eventwire_store::{Keep, MemoryStore, Retention};
 use http::StatusCode;
 use http_body::Body as _;
+use http_body_util::Full;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
 #[tokio::test]
 async fn a_command_answers_with_where_it_ended_up() {
@@ -271,6 +274,64 @@ async fn a_poll_waits_for_what_it_asks_for_and_no_longer_than_it_says() {
     });
     assert_eq!(begun.elapsed(), Duration::from_secs(22));
     assert_eq!(poll.1["events"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_page_backward_begins_with_the_newest_event_and_an_empty_one_says_where_it_ended() {
+    let server = server().await;
+    let line = "GET /events?direction=backward&from=end";
+    let (_, empty) = server.json(Ask(line, &[PAGE], "")).await;
+    assert_eq!(
+        (&empty["next"], &empty["caught_up"]),
+        (&json!(server.cursor(0)), &json!(true))
+    );
+    server.append("s", r#"{"type":"t","data":0}"#).await;
+    server.append("s", r#"{"type":"t","data":1}"#).await;
+    for line in [line, "GET /events?direction=backward"] {
+        let (_, page) = server.json(Ask(line, &[PAGE], "")).await;
+        assert_eq!(page["events"][0]["data"], 1, "{line}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_waits_keeps_the_gap_it_found() {
+    let server = server().await;
+    server.append("s", r#"{"type":"t","data":0}"#).await;
+    server.append("s", r#"{"type":"t","data":1}"#).await;
+    server
+        .store
+        .trim_log(Keep::all().max_events(0))
+        .await
+        .unwrap();
+    let line = format!("GET /events?after={}", server.cursor(1));
+    let (poll, _) = tokio::join!(
+        server.json(Ask(&line, &[PAGE, ("prefer", "wait=20")], "")),
+        async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            server.append("s", r#"{"type":"t","data":2}"#).await;
+        }
+    );
+    assert_eq!(poll.1["events"][0]["data"], 2);
+    assert_eq!(poll.1["gap"]["reason"], "retention");
+}
+
+#[tokio::test]
+async fn a_prefix_ends_at_a_segment() {
+    let feed =
+        eventwire_feed::Feed::start(MemoryStore::new(), eventwire_feed::FeedOptions::default());
+    let gateway = Gateway::builder(feed.await.unwrap())
+        .prefix("/api/")
+        .build();
+    for (path, status) in [
+        ("/api/events", 204),
+        ("/apievents", 404),
+        ("/api", 404),
+        ("/events", 404),
+    ] {
+        let request = http::Request::options(path).body(Full::<bytes::Bytes>::default());
+        let response = gateway.clone().oneshot(request.unwrap()).await.unwrap();
+        assert_eq!(response.status(), status, "{path}");
+    }
 }
 
 #[tokio::test]
