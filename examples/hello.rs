@@ -29,7 +29,8 @@ async fn main() -> Result<(), Failure> {
         };
         std::future::ready(Ok::<_, Infallible>(response))
     });
-    Ok(server.run(answer).await?)
+    server.run(answer).await;
+    Ok(())
 }
 
 fn ticks() -> impl stream::Stream<Item = Event> {

@@ -32,6 +32,6 @@ async fn main() -> Result<(), Failure> {
         stopping.await;
         closing.close().await;
     });
-    server.run(gateway).await?;
+    server.run(gateway).await;
     Ok(())
 }

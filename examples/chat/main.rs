@@ -46,6 +46,6 @@ async fn main() -> Result<(), Failure> {
         .run(tower::service_fn(move |request| {
             page::answer(gateway.clone(), request)
         }))
-        .await?;
+        .await;
     Ok(())
 }

@@ -5,6 +5,8 @@ mod failure;
 mod server;
 mod store;
 
+use std::io::IsTerminal as _;
+
 pub use failure::Failure;
 pub use server::{ListenOptions, Server, Stopping};
 pub use store::{StoreOptions, open_store};
@@ -16,6 +18,7 @@ pub fn log_to_stderr() {
         .and_then(|level| level.parse().ok());
     tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .with_max_level(level.unwrap_or(tracing::Level::WARN))
         .init();
 }

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::future::Future;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -16,13 +17,13 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tower_service::Service;
 
-/// How long requests under way may take once the server was told to stop. Streams that
-/// heed [`Stopping`] end long before.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long requests under way may take once the server was told to stop, and how long a
+/// client that does not read its stream is waited for.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// How long a client may take to send the head of its request.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
@@ -48,6 +49,8 @@ pub struct ListenOptions {
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    interrupt: Signal,
+    terminate: Signal,
     stop: watch::Sender<bool>,
 }
 
@@ -68,9 +71,15 @@ impl Server {
                 format!("cannot listen on {address}: {error}{hint}"),
             )
         })?;
-        say(&format!("listening on http://{}", listener.local_addr()?))?;
+        // Before anyone is told that there is a server to stop.
+        let interrupt = signal(SignalKind::interrupt())?;
+        let terminate = signal(SignalKind::terminate())?;
+        let address = listener.local_addr()?;
+        writeln!(io::stdout(), "listening on http://{address}")?;
         Ok(Self {
             listener,
+            interrupt,
+            terminate,
             stop: watch::Sender::new(false),
         })
     }
@@ -82,10 +91,7 @@ impl Server {
 
     /// Serves until SIGINT or SIGTERM; then takes no more connections and gives those that
     /// are open a few seconds to end.
-    ///
-    /// # Errors
-    /// Where signals cannot be listened for.
-    pub async fn run<S, B>(self, service: S) -> io::Result<()>
+    pub async fn run<S, B>(mut self, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
         S::Future: Send,
@@ -93,8 +99,6 @@ impl Server {
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
     {
-        let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut terminate = signal(SignalKind::terminate())?;
         let graceful = GracefulShutdown::new();
         loop {
             tokio::select! {
@@ -105,8 +109,8 @@ impl Server {
                         tokio::time::sleep(PAUSE_AFTER_ERROR).await;
                     }
                 },
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
+                _ = self.interrupt.recv() => break,
+                _ = self.terminate.recv() => break,
             }
         }
         drop(self.listener);
@@ -117,7 +121,6 @@ impl Server {
         {
             tracing::warn!("stopped with requests still under way");
         }
-        Ok(())
     }
 }
 
@@ -149,14 +152,6 @@ where
             tracing::debug!(%error, "connection ended with an error");
         }
     });
-}
-
-/// The one line a server prints on stdout; logs go to stderr.
-#[expect(clippy::print_stdout, reason = "where it listens is a server's output")]
-fn say(line: &str) -> io::Result<()> {
-    use std::io::Write as _;
-    println!("{line}");
-    io::stdout().flush()
 }
 
 /// Ready when a [`Server`] is told to stop.
