@@ -1,7 +1,6 @@
 #![doc = include_str!("../README.md")]
 
 mod conformance;
-pub mod extras;
 mod harness;
 mod history;
 mod life;
@@ -19,7 +18,6 @@ mod watchdog;
 pub use conformance::{PROMISES, Promise, run, run_reopening, run_with};
 #[doc(hidden)]
 pub use eventwire_store;
-pub use extras::run_extra;
 pub use harness::{Fresh, Harness, Reopen};
 pub use history::{Attempt, Broken, History, Reader};
 pub use life::Life;

@@ -45,32 +45,10 @@ impl Subject {
         Self::open_shared(&(Arc::new(make) as Arc<Make<H>>))
     }
 
-    /// A fresh store from a fresh harness, driven and as what it is.
-    pub(crate) fn open_with_store<H: Harness>(
-        make: impl Fn() -> H + Send + Sync + 'static,
-    ) -> (Self, Arc<H::Store>) {
-        Self::open_both(&(Arc::new(make) as Arc<Make<H>>))
-    }
-
-    /// As [`open`](Self::open), with the store as what it is.
-    pub(crate) fn open_with<H: Harness>(
-        make: impl Fn() -> H + Send + Sync + 'static,
-    ) -> (Self, Arc<H::Store>) {
-        let make = Arc::new(make) as Arc<Make<H>>;
-        let harness = Arc::new(make());
-        let store = Arc::new(inside(|work| harness.enter(work), harness.open()));
-        (Self::new(Arc::clone(&store), &harness, &make), store)
-    }
-
     fn open_shared<H: Harness>(make: &Arc<Make<H>>) -> Self {
-        Self::open_both(make).0
-    }
-
-    fn open_both<H: Harness>(make: &Arc<Make<H>>) -> (Self, Arc<H::Store>) {
         let harness = Arc::new(make());
         let store = inside(|work| harness.enter(work), harness.open());
-        let store = Arc::new(store);
-        (Self::new(Arc::clone(&store), &harness, make), store)
+        Self::new(Arc::new(store), &harness, make)
     }
 
     pub(crate) fn new<H: Harness>(

@@ -55,6 +55,8 @@ struct Reader<L> {
     direction: Direction,
     remaining: usize,
     at_head: AtHead,
+    /// How far its consumer knows that events were dropped.
+    told_to: Position,
     /// Whether it asks for what is held, and has not looked yet at what that is.
     is_fresh: bool,
     /// What to say before `found` is handed out.
@@ -81,6 +83,7 @@ impl<L: Log> Reader<L> {
             direction,
             remaining: usize::MAX,
             at_head,
+            told_to: Position::ORIGIN,
             is_fresh: false,
             gap: None,
             found: Vec::new().into_iter(),
@@ -111,11 +114,7 @@ impl<L: Log> Reader<L> {
             Direction::Forward { after } => {
                 let begun_at = std::mem::replace(after, batch.looked_to.max(*after));
                 let looked_to = *after;
-                let is_fresh = std::mem::take(&mut self.is_fresh);
-                self.gap = (!is_fresh && begun_at < batch.dropped_to).then_some(Item::Gap {
-                    after: begun_at,
-                    resumed_after: batch.dropped_to,
-                });
+                self.gap = self.gap_before(begun_at, batch.dropped_to);
                 if batch.is_end {
                     self.mark = Some(Item::CaughtUp(looked_to));
                     return match self.at_head {
@@ -132,6 +131,17 @@ impl<L: Log> Reader<L> {
                 Step::Scan
             }
         }
+    }
+
+    /// What to tell of events that were dropped up to a place, where it is more than was told.
+    fn gap_before(&mut self, after: Position, dropped_to: Position) -> Option<Item> {
+        let is_fresh = std::mem::take(&mut self.is_fresh);
+        let is_news = !is_fresh && after < dropped_to && self.told_to < dropped_to;
+        self.told_to = self.told_to.max(dropped_to);
+        is_news.then_some(Item::Gap {
+            after,
+            resumed_after: dropped_to,
+        })
     }
 
     /// Where a subscription stands; only forward reads wait.
