@@ -45,10 +45,21 @@ impl Subject {
         Self::open_shared(&(Arc::new(make) as Arc<Make<H>>))
     }
 
+    /// As [`open`](Self::open), with the store as what it is.
+    pub(crate) fn open_with<H: Harness>(
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> (Self, Arc<H::Store>) {
+        Self::open_both(&(Arc::new(make) as Arc<Make<H>>))
+    }
+
     fn open_shared<H: Harness>(make: &Arc<Make<H>>) -> Self {
+        Self::open_both(make).0
+    }
+
+    fn open_both<H: Harness>(make: &Arc<Make<H>>) -> (Self, Arc<H::Store>) {
         let harness = Arc::new(make());
-        let store = inside(|work| harness.enter(work), harness.open());
-        Self::new(Arc::new(store), &harness, make)
+        let store = Arc::new(inside(|work| harness.enter(work), harness.open()));
+        (Self::new(Arc::clone(&store), &harness, make), store)
     }
 
     pub(crate) fn new<H: Harness>(
