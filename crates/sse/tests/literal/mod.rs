@@ -63,7 +63,10 @@ pub(crate) fn interpret(stream: &[u8], bounds: Bounds, last_event_id: &str) -> (
         };
         rest = &rest[end + width..];
     }
-    literal.unfinished(rest);
+    // Two bytes that may yet become the BOM are not the beginning of a line.
+    if !b"\xef\xbb".starts_with(stream) {
+        literal.unfinished(rest);
+    }
     (literal.told, literal.last_event_id)
 }
 
