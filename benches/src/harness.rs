@@ -8,6 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 pub struct Contestant<'a> {
     pub name: &'static str,
     pub kind: Kind,
+    pub is_left_out: bool,
     /// Does the work once and answers a number that depends on all of it.
     pub work: Box<dyn FnMut() -> usize + 'a>,
 }
@@ -25,6 +26,7 @@ impl<'a> Contestant<'a> {
         Self {
             name,
             kind,
+            is_left_out: false,
             work: Box::new(work),
         }
     }
@@ -48,13 +50,34 @@ const SAMPLE: Duration = Duration::from_millis(2);
 /// Who needs longer for the work once is left out: some are quadratic.
 const PATIENCE: Duration = Duration::from_millis(200);
 
+/// What the numbers of a table are.
+pub const UNIT: &str = match COUNTS_ALLOCATIONS {
+    true => "allocations an event",
+    false => "ns an event (times the first column)",
+};
+
+const COUNTS_ALLOCATIONS: bool = cfg!(feature = "allocations");
+
+/// Does the work of all contestants and prints a row.
+pub fn run(row: &mut Row<'_>) {
+    if COUNTS_ALLOCATIONS {
+        count(row);
+    } else {
+        measure(row);
+    }
+}
+
 /// Measures in rounds, each of which lets every contestant run once, so that a busy moment of the machine
 /// meets all of them; prints medians of the time of an event, and the median over the rounds
 /// of how often our first contestant fits into that time.
-pub fn measure(row: &mut Row<'_>) {
+fn measure(row: &mut Row<'_>) {
     let events = row.events as f64;
     let mut runs = Vec::new();
     for contestant in &mut row.contestants {
+        if contestant.is_left_out {
+            runs.push(0);
+            continue;
+        }
         let start = now();
         std::hint::black_box((contestant.work)());
         let once = now() - start;
@@ -111,17 +134,31 @@ pub fn measure(row: &mut Row<'_>) {
 }
 
 /// Counts the allocations of an event, after one run that may fill what is kept.
-#[cfg(feature = "allocations")]
-pub fn count(row: &mut Row<'_>) {
+fn count(row: &mut Row<'_>) {
     print!("| {} |", row.name);
     for contestant in &mut row.contestants {
+        if contestant.is_left_out {
+            print!(" - |");
+            continue;
+        }
         std::hint::black_box((contestant.work)());
-        let info = allocation_counter::measure(|| {
-            std::hint::black_box((contestant.work)());
-        });
-        print!(" {:.2} |", info.count_total as f64 / row.events as f64);
+        let count = allocations(&mut contestant.work);
+        print!(" {:.2} |", count as f64 / row.events as f64);
     }
     println!();
+}
+
+#[cfg(feature = "allocations")]
+fn allocations(work: &mut dyn FnMut() -> usize) -> u64 {
+    let info = allocation_counter::measure(|| {
+        std::hint::black_box(work());
+    });
+    info.count_total
+}
+
+#[cfg(not(feature = "allocations"))]
+fn allocations(_work: &mut dyn FnMut() -> usize) -> u64 {
+    unreachable!("only what counts allocations asks for them")
 }
 
 pub fn head(row: &Row<'_>) {
