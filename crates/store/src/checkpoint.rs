@@ -9,6 +9,12 @@ use crate::position::Position;
 /// moves the checkpoint together with the effect; this trait is for those whose effects are
 /// elsewhere and can be repeated. One whose view has transactions of its own keeps its
 /// checkpoint there, as a [`Cursor`](crate::Cursor).
+///
+/// What `eventwire-store-testkit` holds a store to: consumers do not share a checkpoint, it only
+/// moves forward, a forgotten consumer starts over, and an append moves the same one.
+/// (`checkpoints::checkpoints_are_apart`, `checkpoints::a_checkpoint_only_moves_forward`,
+/// `checkpoints::a_forgotten_consumer_starts_over`,
+/// `checkpoints::an_append_moves_the_same_checkpoint`)
 pub trait CheckpointStore: Send + Sync {
     /// How far a consumer has come; [`Position::ORIGIN`] for one that was never heard of.
     ///

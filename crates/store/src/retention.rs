@@ -9,11 +9,17 @@ use crate::position::Position;
 ///
 /// # What every store that drops events promises
 ///
+/// Each promise names, in parentheses, tests of `eventwire-store-testkit` that fail where it is
+/// broken.
+///
 /// **Oldest first.** Of the log, and of each stream, what is held is a suffix.
+/// (`retention::what_is_held_lies_above_what_was_dropped`,
+/// `retention::trimming_a_stream_leaves_the_others`)
 ///
 /// **Nothing moves.** Events that are held keep their positions and versions, and neither is
 /// ever given again: a stream whose events are all dropped still has its last version, and
 /// still [`Exists`](crate::Expect::Exists).
+/// (`retention::a_stream_keeps_its_version`, `retention::trimming_moves_no_head`)
 ///
 /// **Readers are told.** A forward read or a subscription from a place below which events
 /// that may match were dropped yields [`Item::Gap`](crate::Item::Gap) and goes on with the
@@ -22,13 +28,18 @@ use crate::position::Position;
 /// Of what was dropped from single streams, readers that name the stream are told, and
 /// readers of categories, types, tags or the whole log are not: the stream has shortened its
 /// own history, and theirs is complete without it.
+/// (`retention::a_reader_that_is_too_late_is_told`,
+/// `retention::a_reader_from_the_beginning_is_told_of_no_gap`,
+/// `retention::who_names_a_trimmed_stream_is_told`)
 ///
 /// **Guards see what is held.** A dropped event no longer meets a
 /// [`NoMatch`](crate::Guard::NoMatch) guard: a rule that must hold for ever needs events
 /// that are kept for ever.
+/// (`retention::guards_see_what_is_held`)
 ///
 /// **Keys, checkpoints and snapshots stay.** An append whose events were dropped is still not
 /// repeated.
+/// (`retention::keys_stay_when_events_go`, `retention::keys_stay_when_a_stream_is_deleted`)
 ///
 /// As durable as an append: what was answered survives what an append survives.
 pub trait Retention: Send + Sync {

@@ -19,7 +19,9 @@ pub struct Snapshot {
     pub data: Bytes,
 }
 
-/// Snapshots, kept beside the log. One a name, the furthest.
+/// Snapshots, kept beside the log. One a name, the furthest; one of another schema takes its
+/// place. (`snapshots::the_furthest_snapshot_is_kept`,
+/// `snapshots::a_snapshot_of_another_schema_replaces_it`, `snapshots::snapshots_are_apart`)
 pub trait SnapshotStore: Send + Sync {
     /// The snapshot of a name, if there is one.
     ///
