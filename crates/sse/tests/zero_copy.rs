@@ -5,7 +5,7 @@ use std::ops::Range;
 use allocation_counter::measure;
 use bytes::Bytes;
 use eventwire_sse::{
-    BytesParser, Event, EventHead, EventId, EventName, EventRef, Frame, Item, OwnedItem, Parser,
+    BytesParser, Event, EventId, EventName, EventRef, Frame, Item, OwnedItem, Parser,
 };
 
 /// Blocks of every shape whose values each lie on one line.
@@ -172,7 +172,12 @@ fn segments_share_the_data() {
 fn json_is_serialized_into_the_frame() {
     let value = serde_json::json!({"price": 42});
     let mut len = 0;
-    let info = measure(|| len = EventHead::new().encode_json(&value).expect("JSON").len());
+    let info = measure(|| {
+        len = eventwire_sse::EventHead::new()
+            .encode_json(&value)
+            .expect("JSON")
+            .len()
+    });
     assert_eq!(len, "data: {\"price\":42}\n\n".len());
     // The buffer is larger than what is needed, which takes a second, small one to remember.
     assert!(info.count_total <= 2, "{info:?}");
