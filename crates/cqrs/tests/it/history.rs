@@ -6,8 +6,8 @@ use eventwire_cqrs::{
     Boundary, CommandError, CommandOptions, Decider, Dispatcher, UnknownEvents, codec::CodecError,
 };
 use eventwire_store::{
-    Append, EventStore, EventType, Expect, MemoryStore, NameError, NewEvent, Query, StreamName,
-    Tag, Version,
+    Append, EventStore, EventType, Expect, Keep, MemoryStore, NameError, NewEvent, Query,
+    Retention, StreamName, Tag, Version,
 };
 use futures_executor::block_on;
 use serde::{Deserialize, Serialize};
@@ -184,6 +184,27 @@ fn a_stream_that_is_only_written_to_does_not_decide() {
         let at = written.and_then(|appended| appended.version_of(&user));
         assert_eq!(at.map(Version::get), version, "{name}");
     }
+}
+
+#[test]
+fn a_stream_whose_events_were_dropped_can_still_be_decided_on() {
+    let store = MemoryStore::new();
+    let dispatcher = Dispatcher::builder(store.clone()).build();
+    let user = StreamName::new("user-1").unwrap();
+    block_on(dispatcher.execute::<Account>(register("user-1", "ada"))).unwrap();
+    let nothing = Keep::all().max_events(0);
+    block_on(store.trim_stream(user.clone(), nothing)).unwrap();
+
+    // What it rests on is gone, so the name is free again; the version goes on.
+    let receipt = block_on(dispatcher.execute::<Account>(register("user-1", "ada"))).unwrap();
+    let version = receipt.appended.unwrap().version_of(&user);
+    assert_eq!(version.map(Version::get), Some(2));
+    block_on(store.delete_stream(user)).unwrap();
+    let deleted = block_on(dispatcher.execute::<Account>(register("user-1", "bob")));
+    assert!(
+        matches!(deleted, Err(CommandError::Conflict(_))),
+        "{deleted:?}"
+    );
 }
 
 #[test]
