@@ -176,7 +176,7 @@ fn json_is_serialized_into_the_frame() {
         len = eventwire_sse::EventHead::new()
             .encode_json(&value)
             .expect("JSON")
-            .len()
+            .len();
     });
     assert_eq!(len, "data: {\"price\":42}\n\n".len());
     // The buffer is larger than what is needed, which takes a second, small one to remember.
