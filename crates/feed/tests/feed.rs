@@ -15,6 +15,13 @@ use eventwire_store::{
 };
 use futures_util::StreamExt;
 
+/// An empty store and a feed over it.
+async fn fresh() -> (MemoryStore, Feed) {
+    let store = MemoryStore::new();
+    let feed = Feed::start(store.clone(), FeedOptions::default()).await;
+    (store, feed.unwrap())
+}
+
 fn stream(name: &str) -> StreamName {
     StreamName::new(name).unwrap()
 }
@@ -113,10 +120,7 @@ async fn a_subscriber_that_lags_behind_the_ring_is_shown_everything_from_the_log
 
 #[tokio::test]
 async fn a_cursor_resumes_after_the_event_it_names() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     for number in 0..10 {
         append(&store, "s", "t", number.to_string()).await;
     }
@@ -131,10 +135,7 @@ async fn a_cursor_resumes_after_the_event_it_names() {
 
 #[tokio::test]
 async fn from_the_end_shows_only_what_comes() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     append(&store, "s", "t", "before").await;
     let mut frames = feed.follow(Follow::new(Query::all()));
     assert!(futures_util::poll!(frames.next()).is_pending());
@@ -144,10 +145,7 @@ async fn from_the_end_shows_only_what_comes() {
 
 #[tokio::test]
 async fn a_cursor_of_another_epoch_is_told_of_the_gap_and_begins_at_the_beginning() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     append(&store, "s", "t", "0").await;
     let other = Cursor {
         epoch: Epoch::new(store.epoch().get() ^ 1),
@@ -166,10 +164,7 @@ async fn a_cursor_of_another_epoch_is_told_of_the_gap_and_begins_at_the_beginnin
 
 #[tokio::test(start_paused = true)]
 async fn a_cursor_beyond_the_end_of_the_log_is_a_gap_too() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     append(&store, "s", "t", "0").await;
     let ahead = Cursor {
         epoch: store.epoch(),
@@ -184,10 +179,7 @@ async fn a_cursor_beyond_the_end_of_the_log_is_a_gap_too() {
 
 #[tokio::test(start_paused = true)]
 async fn a_cursor_that_this_instance_reaches_in_a_moment_is_waited_for() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     let first = Cursor {
         epoch: store.epoch(),
         position: Position::from_parts(0, 1),
@@ -201,10 +193,7 @@ async fn a_cursor_that_this_instance_reaches_in_a_moment_is_waited_for() {
 
 #[tokio::test]
 async fn a_cursor_older_than_what_is_held_is_told_of_the_gap() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     for number in 0..10 {
         append(&store, "s", "t", number.to_string()).await;
     }
@@ -230,10 +219,7 @@ async fn a_cursor_older_than_what_is_held_is_told_of_the_gap() {
 
 #[tokio::test]
 async fn events_that_are_dropped_before_they_were_published_are_a_gap_for_live_subscribers() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     append(&store, "s", "t", "0").await;
     let query = Query::stream(stream("s"));
     let mut frames = feed.follow(from_beginning(query));
@@ -255,10 +241,7 @@ async fn events_that_are_dropped_before_they_were_published_are_a_gap_for_live_s
 
 #[tokio::test]
 async fn filters_hold_in_history_and_live() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     let query = Query::stream(stream("room-1")).of_types([EventType::new("posted").unwrap()]);
     let write = async |round: &str| {
         append(&store, "room-1", "posted", format!("{round} yes")).await;
@@ -275,10 +258,7 @@ async fn filters_hold_in_history_and_live() {
 
 #[tokio::test(start_paused = true)]
 async fn a_filter_that_matches_nothing_reports_how_far_the_log_was_looked_at() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     let mut frames = feed.follow(Follow::new(Query::stream(stream("quiet"))));
     assert!(futures_util::poll!(frames.next()).is_pending());
     let last = append(&store, "loud", "t", "x").await;
@@ -296,10 +276,7 @@ async fn a_filter_that_matches_nothing_reports_how_far_the_log_was_looked_at() {
 
 #[tokio::test(start_paused = true)]
 async fn a_client_that_came_for_what_is_next_learns_where_it_is() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     let position = append(&store, "s", "t", "x").await;
     let mut frames = feed.follow(Follow::new(Query::all()));
     let progress = next(&mut frames).await;
@@ -314,10 +291,7 @@ async fn a_client_that_came_for_what_is_next_learns_where_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn signals_are_sent_where_they_were_asked_for() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     append(&store, "s", "t", "0").await;
     let mut frames = feed.follow(from_beginning(Query::all()).signals());
     for expected in [
@@ -332,10 +306,7 @@ async fn signals_are_sent_where_they_were_asked_for() {
 
 #[tokio::test]
 async fn the_reconnection_time_rides_on_the_first_event_alone() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     append(&store, "s", "t", "0").await;
     let mut frames = feed.follow(from_beginning(Query::all()).retry(Duration::from_millis(1500)));
     let first = next(&mut frames).await;
@@ -350,10 +321,7 @@ async fn the_reconnection_time_rides_on_the_first_event_alone() {
 
 #[tokio::test]
 async fn payloads_and_types_the_wire_cannot_carry_are_presented_so_that_it_can() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     append(&store, "s", "error", &b"\xff\x00"[..]).await;
     append(&store, "s", "open", "a\r\nid: 9").await;
     let mut frames = feed.follow(from_beginning(Query::all()));
@@ -372,10 +340,7 @@ async fn payloads_and_types_the_wire_cannot_carry_are_presented_so_that_it_can()
 
 #[tokio::test]
 async fn closing_ends_streams_after_what_was_acknowledged() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     let mut frames = feed.follow(from_beginning(Query::all()));
     assert!(futures_util::poll!(frames.next()).is_pending());
     append(&store, "s", "t", "0").await;
@@ -394,10 +359,7 @@ async fn closing_ends_streams_after_what_was_acknowledged() {
 
 #[tokio::test]
 async fn a_store_that_closes_ends_every_stream() {
-    let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .unwrap();
+    let (store, feed) = fresh().await;
     let mut frames = feed.follow(from_beginning(Query::all()));
     assert!(futures_util::poll!(frames.next()).is_pending());
     store.close();
