@@ -63,10 +63,7 @@ pub(crate) fn interpret(stream: &[u8], bounds: Bounds, last_event_id: &str) -> (
         };
         rest = &rest[end + width..];
     }
-    // Two bytes that may yet become the BOM are not the beginning of a line.
-    if !b"\xef\xbb".starts_with(stream) {
-        literal.unfinished(rest);
-    }
+    literal.unfinished(rest);
     (literal.told, literal.last_event_id)
 }
 
