@@ -119,6 +119,25 @@ async fn a_subscriber_that_lags_behind_the_ring_is_shown_everything_from_the_log
 }
 
 #[tokio::test]
+async fn live_subscribers_share_the_bytes_of_one_encoding() {
+    let (store, feed) = fresh().await;
+    let mut followers =
+        [Query::all(), Query::stream(stream("s"))].map(|query| feed.follow(from_beginning(query)));
+    for frames in &mut followers {
+        assert!(futures_util::poll!(frames.next()).is_pending());
+    }
+    append(&store, "s", "t", "0").await;
+    let mut shown = Vec::new();
+    for frames in &mut followers {
+        let frame = frames.next().await.unwrap().unwrap();
+        shown.push(frame);
+    }
+    let places = shown.iter().map(|frame| frame.as_bytes().as_ptr());
+    let places: Vec<_> = places.collect();
+    assert_eq!(places[0], places[1], "two encodings lie in two places");
+}
+
+#[tokio::test]
 async fn a_cursor_resumes_after_the_event_it_names() {
     let (store, feed) = fresh().await;
     for number in 0..10 {
