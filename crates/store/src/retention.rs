@@ -124,6 +124,18 @@ impl Keep {
         self.max_age
     }
 
+    /// The bound on the number of events, if any.
+    #[must_use]
+    pub const fn events(&self) -> Option<usize> {
+        self.max_events
+    }
+
+    /// The bound on their bytes, if any.
+    #[must_use]
+    pub const fn bytes(&self) -> Option<u64> {
+        self.max_bytes
+    }
+
     /// Whether an event is kept that is this old, is the `nth` youngest (the youngest is 1),
     /// and makes with all younger ones this many bytes.
     #[must_use]
