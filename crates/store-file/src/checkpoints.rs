@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use eventwire_store::{Consumer, Position};
 
-use crate::format::Note;
+use crate::format::Checkpoint;
 
 /// How far every consumer has come.
 ///
@@ -44,11 +44,11 @@ impl Checkpoints {
     }
 
     /// Notes a move that is not durable yet. What moved before must be shown by now.
-    pub(crate) fn begin(&mut self, note: &Note) {
+    pub(crate) fn begin(&mut self, moved: &Checkpoint) {
         if matches!(self.moved, Moved::With(_)) {
             self.settle();
         }
-        self.moving.insert(note.consumer.clone(), note.at);
+        self.moving.insert(moved.consumer.clone(), moved.at);
     }
 
     /// Says that what was begun is durable, and to be shown together with the event at
@@ -60,39 +60,32 @@ impl Checkpoints {
     }
 
     /// Notes a move that was read from the log.
-    pub(crate) fn replay(&mut self, note: Note) {
-        match note.at {
-            Some(at) => self.shown.insert(note.consumer, at),
-            None => self.shown.remove(&note.consumer),
+    pub(crate) fn replay(&mut self, moved: Checkpoint) {
+        match moved.at {
+            Some(at) => self.shown.insert(moved.consumer, at),
+            None => self.shown.remove(&moved.consumer),
         };
     }
 
-    /// How far all consumers have come, as notes, by name. What was begun must be shown by now.
-    pub(crate) fn all(&mut self) -> Vec<Note> {
+    /// How far all consumers have come, by name. What was begun must be shown by now.
+    pub(crate) fn all(&mut self) -> Vec<Checkpoint> {
         if matches!(self.moved, Moved::With(_)) {
             self.settle();
         }
-        let note = |(consumer, at): (&Consumer, &Position)| Note {
+        let checkpoint = |(consumer, at): (&Consumer, &Position)| Checkpoint {
             consumer: consumer.clone(),
             at: Some(*at),
         };
-        let mut notes: Vec<Note> = self.shown.iter().map(note).collect();
-        notes.sort_unstable_by(|one, other| one.consumer.cmp(&other.consumer));
-        notes
-    }
-
-    /// How far consumers have come who had come to where these notes say.
-    pub(crate) fn of(notes: Vec<Note>) -> Self {
-        let mut checkpoints = Self::default();
-        notes.into_iter().for_each(|note| checkpoints.replay(note));
-        checkpoints
+        let mut all: Vec<Checkpoint> = self.shown.iter().map(checkpoint).collect();
+        all.sort_unstable_by(|one, other| one.consumer.cmp(&other.consumer));
+        all
     }
 
     fn settle(&mut self) {
         self.moved = Moved::NotYet;
         let moved: Vec<_> = self.moving.drain().collect();
         for (consumer, at) in moved {
-            self.replay(Note { consumer, at });
+            self.replay(Checkpoint { consumer, at });
         }
     }
 }
@@ -101,8 +94,8 @@ impl Checkpoints {
 mod tests {
     use super::*;
 
-    fn note(at: Option<u64>) -> Note {
-        Note {
+    fn moved(at: Option<u64>) -> Checkpoint {
+        Checkpoint {
             consumer: Consumer::new("view").unwrap(),
             at: at.map(|at| Position::from_parts(0, at)),
         }
@@ -113,16 +106,16 @@ mod tests {
         let consumer = Consumer::new("view").unwrap();
         let mut checkpoints = Checkpoints::default();
         let at = |number| Position::from_parts(0, number);
-        checkpoints.replay(note(Some(3)));
+        checkpoints.replay(moved(Some(3)));
 
-        checkpoints.begin(&note(Some(5)));
+        checkpoints.begin(&moved(Some(5)));
         assert_eq!(checkpoints.latest(&consumer), at(5));
         assert_eq!(checkpoints.shown(&consumer, 9), at(3), "not durable");
         checkpoints.commit(9);
         assert_eq!(checkpoints.shown(&consumer, 8), at(3), "not shown");
         assert_eq!(checkpoints.shown(&consumer, 9), at(5));
 
-        checkpoints.begin(&note(None));
+        checkpoints.begin(&moved(None));
         assert_eq!(checkpoints.shown(&consumer, 9), at(5), "not durable");
         assert_eq!(checkpoints.latest(&consumer), Position::ORIGIN);
         checkpoints.commit(9);

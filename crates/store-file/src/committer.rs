@@ -6,7 +6,7 @@ use eventwire_store::{AppendError, Appended, EventRef};
 
 use crate::error::IoFailure;
 use crate::filing::Filing;
-use crate::format::{FrameBuffer, Label, Placing, frame_bytes, record_bytes, u64_of};
+use crate::format::{FrameBuffer, Label, Note, Placing, frame_bytes, record_bytes, u64_of};
 use crate::index::{Kept, MemoryIndex, Sealed, SealedIndex};
 use crate::judge::{Verdict, judge};
 use crate::log::SharedLog;
@@ -56,8 +56,15 @@ impl Committer {
 
     /// Answers a group of requests, in their order, all of them once what they led to is durable.
     ///
-    /// A request sees what those before it in the group have written.
+    /// A request sees what those before it in the group have written. One that drops events has
+    /// a commit to itself, so that nothing is written that rests on a drop which may be lost.
     pub(crate) fn commit(&mut self, requests: &[Request]) -> Vec<Answer> {
+        let is_alone = |request: &Request| request.trimming.is_some();
+        let groups = requests.chunk_by(|one, next| !is_alone(one) && !is_alone(next));
+        groups.flat_map(|group| self.commit_group(group)).collect()
+    }
+
+    fn commit_group(&mut self, requests: &[Request]) -> Vec<Answer> {
         if let Some(failure) = self.log.failure() {
             return requests.iter().map(|_| Err(poisoned(failure))).collect();
         }
@@ -82,7 +89,10 @@ impl Committer {
             Ok(()) => {
                 let mut state = self.log.write();
                 let last = state.last();
-                state.checkpoints.commit(last);
+                state.notes.checkpoints.commit(last);
+                for trim in requests.iter().filter_map(Request::settled_trim) {
+                    state.notes.dropped.apply(trim);
+                }
                 drop(state);
                 self.log.watermark().advance(number::position(last));
                 answers
@@ -127,7 +137,7 @@ impl Committer {
         let mut state = self.log.write();
         let sealed = SealedIndex {
             index: std::mem::replace(&mut state.open, MemoryIndex::new(first)),
-            checkpoints: state.checkpoints.all(),
+            notes: state.notes.all(),
             last_frame,
         };
         state.sealed.push(Sealed::Memory(Arc::new(sealed)));
@@ -156,9 +166,12 @@ impl Committer {
             });
         }
         let appended = self.take_in_events(request, &befores, recorded_at);
-        if let Some(note) = &request.note {
-            self.log.write().checkpoints.begin(note);
-            self.frame.push_note(note);
+        if let Some(checkpoint) = &request.checkpoint {
+            self.log.write().notes.checkpoints.begin(checkpoint);
+            self.frame.push_note(&Note::Checkpoint(checkpoint.clone()));
+        }
+        if let Some(trim) = request.settled_trim() {
+            self.frame.push_note(&Note::Trim(trim));
         }
         Ok(appended)
     }

@@ -28,17 +28,23 @@ pub(crate) fn judge(state: &State, request: &Request) -> Result<Verdict, BadInde
         }
         return answered(Ok(state.repeated(kept)?));
     }
+    if let Some(trimming) = &request.trimming
+        && !trimming.settle(state)?
+    {
+        return answered(Ok(state.open.appended(state.last() + 1, 0)));
+    }
     if let Some(error) = unmet_guard(state, &request.append)? {
         return answered(Err(error));
     }
-    if let Some(note) = &request.note {
-        let actual = state.checkpoints.latest(&note.consumer);
-        match note.at {
+    if writes_to_deleted(state, &request.append) {
+        return answered(Err(beside_guards(&request.append, Actual::Deleted)));
+    }
+    if let Some(checkpoint) = &request.checkpoint {
+        let actual = state.notes.checkpoints.latest(&checkpoint.consumer);
+        match checkpoint.at {
             Some(at) if actual >= at => {
-                return answered(Err(AppendError::Conflict(Conflict {
-                    guard: request.append.guards().len(),
-                    actual: Actual::Consumed(actual),
-                })));
+                let actual = Actual::Consumed(actual);
+                return answered(Err(beside_guards(&request.append, actual)));
             }
             // It is forgotten already.
             None if actual == Position::ORIGIN => {
@@ -52,6 +58,20 @@ pub(crate) fn judge(state: &State, request: &Request) -> Result<Verdict, BadInde
     Ok(Verdict::Write {
         befores: befores.collect::<Result<_, _>>()?,
     })
+}
+
+fn writes_to_deleted(state: &State, append: &Append) -> bool {
+    let mut written = append
+        .events()
+        .iter()
+        .filter_map(|event| event.as_parts().stream);
+    written.any(|stream| state.notes.dropped.is_deleted(stream))
+}
+
+/// A conflict with what no guard is about.
+fn beside_guards(append: &Append, actual: Actual) -> AppendError {
+    let guard = append.guards().len();
+    AppendError::Conflict(Conflict { guard, actual })
 }
 
 /// The version of an event's stream before the segment that is written to; zero also where the
@@ -69,6 +89,9 @@ fn version_before(state: &State, event: &NewEvent) -> Result<u64, BadIndex> {
 fn unmet_guard(state: &State, append: &Append) -> Result<Option<AppendError>, BadIndex> {
     for (guard, condition) in append.guards().iter().enumerate() {
         let actual = match condition {
+            Guard::Stream { stream, .. } if state.notes.dropped.is_deleted(stream) => {
+                Some(Actual::Deleted)
+            }
             Guard::Stream { stream, expect } => {
                 let actual = state.version(stream)?;
                 (!expect.is_met_by(actual)).then_some(Actual::Version(actual))

@@ -1,8 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod boundary;
 mod checkpoints;
 mod committer;
+mod dropped;
 mod engine;
 mod error;
 mod filing;
@@ -11,6 +13,7 @@ mod identity;
 mod index;
 mod judge;
 mod log;
+mod notes;
 mod number;
 mod options;
 mod plan;
@@ -26,6 +29,7 @@ mod storage;
 mod store;
 #[cfg(test)]
 mod tests;
+mod trimming;
 mod window;
 mod writer;
 

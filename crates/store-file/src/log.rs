@@ -6,12 +6,13 @@ use eventwire_store::{
     Consumer, Direction, IdempotencyKey, Position, Query, ReadError, Recalled, StoreFuture,
 };
 
-use crate::checkpoints::Checkpoints;
 use crate::error::{Damage, IoFailure, OpenError};
-use crate::index::{BadIndex, PageCache, Sealed, SealedIndex, View};
+use crate::index::{BadIndex, Hidden, PageCache, Sealed, SealedIndex, View};
+use crate::notes::Notes;
 use crate::number;
 use crate::plan::{Plan, Stretch};
 use crate::scan::Scan;
+use crate::segment::Segment;
 use crate::state::State;
 
 /// The log as readers and the writer share it.
@@ -96,7 +97,7 @@ impl SharedLog {
     /// How far a consumer has come.
     pub(crate) fn checkpoint(&self, consumer: &Consumer) -> Position {
         let state = self.read();
-        state.checkpoints.shown(consumer, self.shown())
+        state.notes.checkpoints.shown(consumer, self.shown())
     }
 
     /// Looks into the state; an index that turns out to be bad is made again first.
@@ -124,61 +125,110 @@ impl SharedLog {
         let end = state.segments[number + 1].first;
         let before = number.checked_sub(1).map(|at| state.sealed[at].clone());
         drop(state);
-        let mut checkpoints = match before.map(|sealed| sealed.checkpoints()) {
-            None => Checkpoints::default(),
-            Some(Ok(notes)) => Checkpoints::of(notes),
+        let mut notes = match before.map(|sealed| sealed.notes()) {
+            None => Notes::default(),
+            Some(Ok(notes)) => Notes::of(notes),
             Some(Err(BadIndex { first })) => return self.mend(first),
         };
-        let scanned = Scan::new(&segment, &mut checkpoints)?.run()?;
+        let scanned = Scan::new(&segment, &mut notes)?.run()?;
         if scanned.index.last() + 1 != end {
             let what = "it does not hold the events up to the next segment";
             let damage = Damage::new(&segment.name, scanned.at, what);
             return Err(OpenError::Damaged(damage));
         }
-        let sealed = SealedIndex::of(scanned, &mut checkpoints);
+        let sealed = SealedIndex::of(scanned, &mut notes);
         self.write().sealed[number] = Sealed::Memory(Arc::new(sealed));
         self.cache.forget(first);
         Ok(())
     }
 
     fn scan(&self, query: &Query, direction: Direction, limit: usize) -> Result<Batch, ReadError> {
-        let shown = self.shown();
-        let plan = loop {
-            match self.plan(query, direction, limit, shown) {
-                Ok(plan) => break plan,
-                Err(BadIndex { first }) => self.mend(first).map_err(unreadable)?,
-            }
-        };
-        plan.read()
+        self.plan(query, direction, limit)?.read()
     }
 
-    /// Segment by segment. The index of one that is no longer written to is looked into without
-    /// the lock, for it may have to be read from the disk.
-    fn plan(
+    /// Which events a scan finds, by the indexes alone.
+    pub(crate) fn plan(
+        &self,
+        query: &Query,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Plan, ReadError> {
+        let shown = self.shown();
+        loop {
+            match self.try_plan(query, direction, limit, shown) {
+                Ok(Some(plan)) => return Ok(plan),
+                Ok(None) => {}
+                Err(BadIndex { first }) => self.mend(first).map_err(unreadable)?,
+            }
+        }
+    }
+
+    /// Looks into the index of the events around a position, knowing which of them single streams
+    /// have dropped.
+    pub(crate) fn look_at<T>(
+        &self,
+        at: u64,
+        look: impl Fn(View<'_>, &Arc<Segment>, Hidden) -> Result<T, BadIndex>,
+    ) -> Result<T, ReadError> {
+        loop {
+            match self.try_look_at(at, &look) {
+                Ok(found) => return Ok(found),
+                Err(BadIndex { first }) => self.mend(first).map_err(unreadable)?,
+            }
+        }
+    }
+
+    /// The index of a segment that is no longer written to is looked into without the lock, for
+    /// it may have to be read from the disk.
+    fn try_look_at<T>(
+        &self,
+        at: u64,
+        look: impl FnOnce(View<'_>, &Arc<Segment>, Hidden) -> Result<T, BadIndex>,
+    ) -> Result<T, BadIndex> {
+        let state = self.read();
+        let number = state.segment_of(at);
+        let segment = Arc::clone(&state.segments[number]);
+        match state.sealed.get(number).cloned() {
+            Some(sealed) => {
+                let news = state.news(sealed.view());
+                drop(state);
+                let hidden = sealed.view().hidden(&news)?;
+                look(sealed.view(), &segment, hidden)
+            }
+            None => {
+                let view = View::Memory(&state.open);
+                look(view, &segment, state.hidden(view)?)
+            }
+        }
+    }
+
+    /// None where something was dropped meanwhile, for a part of what was found may be of it.
+    ///
+    /// Segment by segment.
+    fn try_plan(
         &self,
         query: &Query,
         direction: Direction,
         limit: usize,
         shown: u64,
-    ) -> Result<Plan, BadIndex> {
-        let mut stretch = Stretch::new(direction, limit, shown);
+    ) -> Result<Option<Plan>, BadIndex> {
+        let state = self.read();
+        let dropped = &state.notes.dropped;
+        let changes = dropped.changes();
+        let (floor, told_to) = (dropped.floor(query), dropped.told_to(query));
+        drop(state);
+        let mut stretch = Stretch::new(direction, limit, floor, shown);
         while let Some(at) = stretch.next() {
-            let state = self.read();
-            let number = state.segment_of(at);
-            let segment = Arc::clone(&state.segments[number]);
-            match state.sealed.get(number).cloned() {
-                Some(sealed) => {
-                    drop(state);
-                    stretch.look(sealed.view(), &segment, query)?;
-                }
-                None => stretch.look(View::Memory(&state.open), &segment, query)?,
-            }
+            self.try_look_at(at, |view, segment, hidden| {
+                stretch.look(view, segment, query, hidden)
+            })?;
         }
-        Ok(stretch.into_plan())
+        let is_as_before = self.read().notes.dropped.changes() == changes;
+        Ok(is_as_before.then(|| stretch.into_plan(told_to.min(shown))))
     }
 }
 
-fn unreadable(error: OpenError) -> ReadError {
+pub(crate) fn unreadable(error: OpenError) -> ReadError {
     ReadError::Backend(Box::new(error))
 }
 

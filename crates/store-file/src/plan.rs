@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use eventwire_store::backend::Batch;
-use eventwire_store::{Direction, Query, ReadError, RecordedEvent};
+use eventwire_store::{Direction, Position, Query, ReadError, RecordedEvent};
 
 use crate::error::{Damage, IoFailure};
 use crate::format::{decode, in_memory};
-use crate::index::{BadIndex, Next, Search, Slot, View};
+use crate::index::{BadIndex, Hidden, Next, Search, Slot, View};
 use crate::number;
 use crate::segment::Segment;
 
@@ -29,6 +29,7 @@ pub(crate) struct Plan {
     runs: Vec<Run>,
     looked_to: u64,
     is_end: bool,
+    dropped_to: u64,
 }
 
 /// Events that lie close together in one file.
@@ -58,8 +59,19 @@ impl Plan {
             events,
             looked_to: number::position(self.looked_to),
             is_end: self.is_end,
-            ..Batch::default()
+            dropped_to: number::position(self.dropped_to),
         })
+    }
+
+    /// The positions of what was found, and how far the scan has looked.
+    pub(crate) fn positions(&self) -> impl Iterator<Item = u64> {
+        let events = self.runs.iter().flat_map(|run| &run.events);
+        events.map(|found| found.position)
+    }
+
+    /// Where the next scan in the same direction begins; none where there is nothing more.
+    pub(crate) fn looked_to(&self) -> Option<Position> {
+        (!self.is_end).then(|| number::position(self.looked_to))
     }
 }
 
@@ -82,21 +94,22 @@ pub(crate) struct Stretch {
 enum Way {
     /// From the first of these to the other.
     Forward(u64, u64),
-    /// From this one down to 1.
-    Backward(u64),
+    /// From the first of these down to what lies above the other.
+    Backward(u64, u64),
 }
 
 impl Stretch {
-    /// The next stretch of the log, of which readers are shown what is at or below `shown`.
-    pub(crate) fn new(direction: Direction, limit: usize, shown: u64) -> Self {
+    /// The next stretch of the log, of which readers are shown what is above `floor`, and at or
+    /// below `shown`.
+    pub(crate) fn new(direction: Direction, limit: usize, floor: u64, shown: u64) -> Self {
         let (way, looked_to) = match direction {
             Direction::Forward { after } => {
                 let from = number::of(after).saturating_add(1);
-                (Way::Forward(from, shown), shown)
+                (Way::Forward(from.max(floor + 1), shown), shown)
             }
             Direction::Backward { before } => {
                 let from = before.map_or(shown, |before| number::of(before).saturating_sub(1));
-                (Way::Backward(from.min(shown)), 0)
+                (Way::Backward(from.min(shown), floor), 0)
             }
         };
         Self {
@@ -116,7 +129,7 @@ impl Stretch {
         match self.way {
             _ if self.is_full => None,
             Way::Forward(from, to) => (from <= to).then_some(from),
-            Way::Backward(from) => (from > 0).then_some(from),
+            Way::Backward(from, floor) => (from > floor).then_some(from),
         }
     }
 
@@ -126,17 +139,18 @@ impl Stretch {
         view: View<'_>,
         segment: &Arc<Segment>,
         query: &Query,
+        hidden: Hidden,
     ) -> Result<(), BadIndex> {
-        let search = Search::new(view, query)?;
+        let search = Search::new(view, query)?.without(hidden);
         match self.way {
             Way::Forward(from, to) => {
                 let end = view.last().min(to);
                 self.forward(&search, segment, from, end)?;
                 self.way = Way::Forward(end + 1, to);
             }
-            Way::Backward(from) => {
-                self.backward(&search, segment, from)?;
-                self.way = Way::Backward(segment.first - 1);
+            Way::Backward(from, floor) => {
+                self.backward(&search, segment, from, floor)?;
+                self.way = Way::Backward(segment.first - 1, floor);
             }
         }
         Ok(())
@@ -169,10 +183,12 @@ impl Stretch {
         search: &Search<'_>,
         segment: &Arc<Segment>,
         mut from: u64,
+        floor: u64,
     ) -> Result<(), BadIndex> {
         loop {
             match search.backward(from, &mut self.looks)? {
                 Next::Nothing => return Ok(()),
+                Next::At(position) | Next::LookedTo(position) if position <= floor => return Ok(()),
                 Next::At(position) if self.has_room() => {
                     self.take(position, search.slot(position)?, segment);
                     from = position - 1;
@@ -205,11 +221,13 @@ impl Stretch {
         }
     }
 
-    pub(crate) fn into_plan(self) -> Plan {
+    /// The plan of a scan whose readers are told what was dropped up to a place.
+    pub(crate) fn into_plan(self, dropped_to: u64) -> Plan {
         Plan {
             runs: self.runs,
             looked_to: self.looked_to,
             is_end: !self.is_full,
+            dropped_to,
         }
     }
 }

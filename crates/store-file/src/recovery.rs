@@ -2,11 +2,11 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::checkpoints::Checkpoints;
 use crate::error::{Damage, OpenError};
 use crate::format::{Kind, Label, in_memory};
 use crate::identity::read_label;
 use crate::index::{self, FileIndex, PageCache, Sealed, SealedIndex};
+use crate::notes::Notes;
 use crate::scan::{End, Scan, Scanned};
 use crate::segment::{self, Growth, Segment, Tail};
 use crate::state::State;
@@ -72,15 +72,15 @@ pub(crate) fn recover(
     found.refuse_gap(last)?;
     let segment = Arc::new(open_segment(storage, identity, last)?);
     forget_index(indexes, last)?;
-    let mut checkpoints = found.checkpoints()?;
-    let scanned = Scan::new(&segment, &mut checkpoints)?.run()?;
+    let mut notes = found.notes()?;
+    let scanned = Scan::new(&segment, &mut notes)?.run()?;
     found.segments.push(Arc::clone(&segment));
     let tail = settle(segment, &scanned, growth)?;
     let state = State {
         open: scanned.index,
         sealed: found.sealed,
         segments: found.segments,
-        checkpoints,
+        notes,
     };
     let report = Recovery {
         events: state.last(),
@@ -121,33 +121,33 @@ impl Found {
         Err(OpenError::Damaged(damage))
     }
 
-    /// How far consumers had come at the end of these segments. Where an index says it badly,
-    /// all segments are read.
-    fn checkpoints(&mut self) -> Result<Checkpoints, OpenError> {
+    /// What the notes in these segments came to. Where an index says it badly, all segments are
+    /// read.
+    fn notes(&mut self) -> Result<Notes, OpenError> {
         let Some(last) = self.sealed.last() else {
-            return Ok(Checkpoints::default());
+            return Ok(Notes::default());
         };
-        if let Ok(notes) = last.checkpoints() {
-            return Ok(Checkpoints::of(notes));
+        if let Ok(notes) = last.notes() {
+            return Ok(Notes::of(notes));
         }
         self.sealed.clear();
         self.read = 0;
         for segment in self.segments.clone() {
             self.read(&segment)?;
         }
-        self.checkpoints()
+        self.notes()
     }
 
     /// Reads the next segment, which another one follows.
     fn read(&mut self, segment: &Arc<Segment>) -> Result<(), OpenError> {
-        let mut checkpoints = self.checkpoints()?;
-        let scanned = Scan::new(segment, &mut checkpoints)?.run()?;
+        let mut notes = self.notes()?;
+        let scanned = Scan::new(segment, &mut notes)?.run()?;
         // It was left only once its last commit was durable.
         if let End::Torn { at, .. } = scanned.end {
             let what = "a commit is incomplete, but there is a later segment";
             return Err(OpenError::Damaged(Damage::new(&segment.name, at, what)));
         }
-        let sealed = SealedIndex::of(scanned, &mut checkpoints);
+        let sealed = SealedIndex::of(scanned, &mut notes);
         self.sealed.push(Sealed::Memory(Arc::new(sealed)));
         self.read += 1;
         Ok(())

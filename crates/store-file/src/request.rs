@@ -1,15 +1,18 @@
 use eventwire_store::{Append, AppendError, Fingerprint, IdempotencyKey};
 
-use crate::format::{MAX_BODY_BYTES, Note, append_bytes};
+use crate::format::{Checkpoint, MAX_BODY_BYTES, Note, Trim, append_bytes};
+use crate::trimming::Trimming;
 
 /// What the writer is asked for: checked, and what can be known without the log is known.
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// Without events where only the note is to be written.
+    /// Without events where only a note is to be written.
     pub(crate) append: Append,
     pub(crate) identity: Option<(IdempotencyKey, Fingerprint)>,
-    /// Written together with the events.
-    pub(crate) note: Option<Note>,
+    /// Moved together with the events.
+    pub(crate) checkpoint: Option<Checkpoint>,
+    /// What is to be dropped, where there is nothing else to be done.
+    pub(crate) trimming: Option<Trimming>,
     /// Bytes in the body of a frame.
     pub(crate) bytes: usize,
 }
@@ -23,11 +26,13 @@ impl Request {
         let identity = append
             .identity()
             .map(|(key, fingerprint)| (key.clone(), fingerprint));
-        let note = append.consumption().map(|(consumer, position)| Note {
+        let consumed = append.consumption();
+        let checkpoint = consumed.map(|(consumer, position)| Checkpoint {
             consumer: consumer.clone(),
             at: Some(position),
         });
         let key = identity.as_ref().map(|(key, _)| key);
+        let note = checkpoint.clone().map(Note::Checkpoint);
         let bytes =
             append_bytes(append.events(), key).saturating_add(note.as_ref().map_or(0, Note::bytes));
         if bytes > MAX_BODY_BYTES {
@@ -40,19 +45,43 @@ impl Request {
         Ok(Self {
             append,
             identity,
-            note,
+            checkpoint,
+            trimming: None,
             bytes,
         })
     }
 
     /// A request to move a checkpoint, and no more.
-    pub(crate) fn of_note(note: Note) -> Self {
+    pub(crate) fn of_checkpoint(checkpoint: Checkpoint) -> Self {
+        Self {
+            bytes: Note::Checkpoint(checkpoint.clone()).bytes(),
+            checkpoint: Some(checkpoint),
+            ..Self::of_nothing()
+        }
+    }
+
+    /// A request to drop events.
+    pub(crate) fn of_trimming(trimming: Trimming) -> Self {
+        Self {
+            bytes: Note::Trim(trimming.trim.clone()).bytes(),
+            trimming: Some(trimming),
+            ..Self::of_nothing()
+        }
+    }
+
+    fn of_nothing() -> Self {
         Self {
             append: Append::new(),
             identity: None,
-            bytes: note.bytes(),
-            note: Some(note),
+            checkpoint: None,
+            trimming: None,
+            bytes: 0,
         }
+    }
+
+    /// What is to be noted as dropped, once that is settled.
+    pub(crate) fn settled_trim(&self) -> Option<Trim> {
+        self.trimming.as_ref()?.settled()
     }
 
     pub(crate) fn key(&self) -> Option<&IdempotencyKey> {

@@ -2,13 +2,13 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::checkpoints::Checkpoints;
 use crate::error::{Damage, OpenError};
 use crate::format::{
     ALIGNMENT, AppendHead, BodyReader, Entry, FRAME_HEADER_BYTES, FrameHeader, could_be_torn,
     decode, u64_of,
 };
 use crate::index::{Kept, MemoryIndex};
+use crate::notes::Notes;
 use crate::segment::{FRAMES_FROM, Segment};
 use crate::window::Window;
 
@@ -40,24 +40,21 @@ pub(crate) struct Scan<'a> {
     segment: &'a Segment,
     window: Window<'a>,
     index: MemoryIndex,
-    checkpoints: &'a mut Checkpoints,
+    notes: &'a mut Notes,
     at: u64,
     last_frame: Option<Range<u64>>,
 }
 
 impl<'a> Scan<'a> {
-    /// A scan that moves `checkpoints` as the segment says.
-    pub(crate) fn new(
-        segment: &'a Segment,
-        checkpoints: &'a mut Checkpoints,
-    ) -> Result<Self, OpenError> {
+    /// A scan that takes the notes in that the segment has.
+    pub(crate) fn new(segment: &'a Segment, notes: &'a mut Notes) -> Result<Self, OpenError> {
         let window =
             Window::new(&*segment.file).map_err(OpenError::io("reading", &segment.name))?;
         Ok(Self {
             segment,
             window,
             index: MemoryIndex::new(segment.first),
-            checkpoints,
+            notes,
             at: FRAMES_FROM,
             last_frame: None,
         })
@@ -161,7 +158,7 @@ impl<'a> Scan<'a> {
         for _ in 0..header.entries {
             match reader.entry()? {
                 Entry::Append(head) => self.take_in_append(head, &mut reader)?,
-                Entry::Note(note) => self.checkpoints.replay(note),
+                Entry::Note(note) => self.notes.replay(note),
             }
         }
         let events = self.index.last() + 1 - header.first;

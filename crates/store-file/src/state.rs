@@ -2,11 +2,12 @@ use std::sync::Arc;
 
 use eventwire_store::{Appended, IdempotencyKey, Query, StreamName, Version};
 
-use crate::checkpoints::Checkpoints;
-use crate::index::{BadIndex, Kept, MemoryIndex, Sealed, Search, View};
+use crate::dropped::News;
+use crate::index::{BadIndex, Hidden, Kept, MemoryIndex, Sealed, Search, View};
+use crate::notes::Notes;
 use crate::segment::Segment;
 
-/// Where every event is, and how far consumers have come.
+/// Where every event is, and what the log says beside its events.
 ///
 /// Invariant: the segments rise, and each begins with the position after the last of the one
 /// before it. `sealed` has the index of each but the last, whose index is `open`.
@@ -15,7 +16,7 @@ pub(crate) struct State {
     pub(crate) open: MemoryIndex,
     pub(crate) sealed: Vec<Sealed>,
     pub(crate) segments: Vec<Arc<Segment>>,
-    pub(crate) checkpoints: Checkpoints,
+    pub(crate) notes: Notes,
 }
 
 impl State {
@@ -61,15 +62,33 @@ impl State {
         Ok(None)
     }
 
-    /// The first event above a position that matches, however far.
+    /// What is held of the log, index by index, from the first on.
+    pub(crate) fn views(&self) -> impl DoubleEndedIterator<Item = View<'_>> {
+        let sealed = self.sealed.iter().map(Sealed::view);
+        sealed.chain([View::Memory(&self.open)])
+    }
+
+    /// Which events of an index single streams have dropped.
+    pub(crate) fn hidden(&self, view: View<'_>) -> Result<Hidden, BadIndex> {
+        view.hidden(&self.news(view))
+    }
+
+    /// What an index is to learn before it can say what is hidden.
+    pub(crate) fn news(&self, view: View<'_>) -> News {
+        self.notes.dropped.news(view.known_changes(), view.first())
+    }
+
+    /// The first event above a position that is held and matches, however far.
     pub(crate) fn first_match(&self, query: &Query, after: u64) -> Result<Option<u64>, BadIndex> {
+        let after = after.max(self.notes.dropped.floor(query));
         if after >= self.last() {
             return Ok(None);
         }
         let sealed = self.sealed.get(self.segment_of(after + 1)..);
         let views = sealed.unwrap_or_default().iter().map(Sealed::view);
         for view in views.chain([View::Memory(&self.open)]) {
-            if let Some(found) = Search::new(view, query)?.first_after(after)? {
+            let search = Search::new(view, query)?.without(self.hidden(view)?);
+            if let Some(found) = search.first_after(after)? {
                 return Ok(Some(found));
             }
         }

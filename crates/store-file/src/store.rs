@@ -1,19 +1,23 @@
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use eventwire_store::backend::{self, Log};
 use eventwire_store::{
     Actual, Append, AppendError, Appended, Capabilities, CheckpointStore, Conflict, Consumer,
-    Epoch, EventStore, EventStream, IdempotencyKey, KeepError, Position, Query, ReadError,
-    ReadOptions, Recalled, Snapshot, SnapshotName, SnapshotStore, Start, StoreFuture, Survives,
+    Epoch, EventStore, EventStream, IdempotencyKey, Keep, KeepError, Position, Query, ReadError,
+    ReadOptions, Recalled, Retention, Snapshot, SnapshotName, SnapshotStore, Start, StoreFuture,
+    StreamName, Survives, Trimmed,
 };
 use thiserror::Error;
 
+use crate::boundary::Boundary;
 use crate::committer::Answer;
 use crate::engine::Engine;
 use crate::error::OpenError;
-use crate::format::Note;
+use crate::format::{Checkpoint, Trim};
 use crate::log::SharedLog;
+use crate::number;
 use crate::options::FileOptions;
 use crate::queue::Queue;
 use crate::recovery::Recovery;
@@ -21,6 +25,7 @@ use crate::reply::reply;
 use crate::request::Request;
 use crate::snapshots::Snapshots;
 use crate::storage::{Disk, LockError};
+use crate::trimming::Trimming;
 use crate::writer::Writer;
 
 /// The store in a directory.
@@ -123,10 +128,37 @@ impl Handle {
     }
 
     /// Moves a checkpoint: an append without events.
-    fn note(&self, note: Note) -> StoreFuture<Result<(), KeepError>> {
-        match self.hand_over(Request::of_note(note)) {
+    fn move_checkpoint(&self, checkpoint: Checkpoint) -> StoreFuture<Result<(), KeepError>> {
+        match self.hand_over(Request::of_checkpoint(checkpoint)) {
             Ok(answer) => StoreFuture::new(async { answer.await.map(drop).map_err(not_kept) }),
             Err(error) => StoreFuture::ready(Err(not_kept(error))),
+        }
+    }
+
+    /// Drops what lies at or below a boundary that was found in the log.
+    fn trim(&self, trim: Result<Trim, KeepError>) -> StoreFuture<Result<Trimmed, KeepError>> {
+        let handed_over = trim.and_then(|trim| {
+            let trimming = Trimming::new(trim);
+            let request = Request::of_trimming(trimming.clone());
+            let answer = self.hand_over(request).map_err(not_kept)?;
+            Ok((trimming, answer))
+        });
+        match handed_over {
+            Ok((trimming, answer)) => StoreFuture::new(async move {
+                answer.await.map_err(not_kept)?;
+                let trimmed = trimming.trimmed();
+                Ok(trimmed.expect("what was answered with success is settled"))
+            }),
+            Err(error) => StoreFuture::ready(Err(error)),
+        }
+    }
+
+    /// Refuses what is to be done to a stream that was never there.
+    fn refuse_unknown(&self, stream: &StreamName) -> Result<(), KeepError> {
+        let version = self.log.mending(|state| state.version(stream));
+        match version.map_err(|error| KeepError::Backend(Box::new(error)))? {
+            Some(_) => Ok(()),
+            None => Err(KeepError::NoStream),
         }
     }
 
@@ -166,6 +198,11 @@ fn not_kept(error: AppendError) -> KeepError {
         AppendError::Closed => KeepError::Closed,
         error => KeepError::Backend(Box::new(error)),
     }
+}
+
+/// Why nothing is dropped where the boundary cannot be found.
+fn not_found(error: ReadError) -> KeepError {
+    KeepError::Backend(Box::new(error))
 }
 
 /// Nobody is left to answer.
@@ -219,14 +256,15 @@ impl CheckpointStore for FileStore {
         consumer: Consumer,
         position: Position,
     ) -> StoreFuture<Result<(), KeepError>> {
-        self.handle.note(Note {
+        self.handle.move_checkpoint(Checkpoint {
             consumer,
             at: Some(position),
         })
     }
 
     fn remove_checkpoint(&self, consumer: Consumer) -> StoreFuture<Result<(), KeepError>> {
-        self.handle.note(Note { consumer, at: None })
+        let at = None;
+        self.handle.move_checkpoint(Checkpoint { consumer, at })
     }
 }
 
@@ -245,5 +283,37 @@ impl SnapshotStore for FileStore {
 
     fn remove_snapshot(&self, name: SnapshotName) -> StoreFuture<Result<(), KeepError>> {
         StoreFuture::ready(self.handle.snapshots.remove(&name))
+    }
+}
+
+impl Retention for FileStore {
+    fn trim_log(&self, keep: Keep) -> StoreFuture<Result<Trimmed, KeepError>> {
+        let boundary = Boundary::new(&self.handle.log, keep, SystemTime::now());
+        let trim = boundary.of_log().map(|to| Trim::Log { to });
+        self.handle.trim(trim.map_err(not_found))
+    }
+
+    fn trim_stream(
+        &self,
+        stream: StreamName,
+        keep: Keep,
+    ) -> StoreFuture<Result<Trimmed, KeepError>> {
+        let trim = self.handle.refuse_unknown(&stream).and_then(|()| {
+            let boundary = Boundary::new(&self.handle.log, keep, SystemTime::now());
+            let to = boundary.of_stream(&stream).map_err(not_found)?;
+            Ok(Trim::Stream { stream, to })
+        });
+        self.handle.trim(trim)
+    }
+
+    fn delete_stream(&self, stream: StreamName) -> StoreFuture<Result<Trimmed, KeepError>> {
+        let trim = self.handle.refuse_unknown(&stream);
+        self.handle
+            .trim(trim.map(|()| Trim::Deletion { stream, to: 0 }))
+    }
+
+    fn dropped_to(&self) -> StoreFuture<Result<Position, ReadError>> {
+        let log_to = self.handle.log.read().notes.dropped.log_to();
+        StoreFuture::ready(Ok(number::position(log_to)))
     }
 }

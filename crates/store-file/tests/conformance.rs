@@ -39,3 +39,4 @@ impl Reopen for Directory {
 eventwire_store_testkit::conformance!(reopening: Directory::new());
 eventwire_store_testkit::conformance!(checkpoints, reopening: Directory::new());
 eventwire_store_testkit::conformance!(snapshots, reopening: Directory::new());
+eventwire_store_testkit::conformance!(retention, reopening: Directory::new());

@@ -205,7 +205,7 @@ pub(crate) fn append_bytes(events: &[NewEvent], key: Option<&IdempotencyKey>) ->
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{BodyReader, Entry};
+    use crate::format::{BodyReader, Checkpoint, Entry, Trim};
     use bytes::Bytes;
     use eventwire_store::{Consumer, EventType, Position, StreamName, Tag, Uuid, Version};
     use std::time::{Duration, UNIX_EPOCH};
@@ -279,13 +279,23 @@ mod tests {
     #[test]
     fn the_bytes_of_notes_are_the_documented_ones() {
         let consumer = Consumer::new("view").unwrap();
-        let at = Some(Position::from_parts(2, 7));
+        let stream = StreamName::new("room-1").unwrap();
+        let notes = [
+            Note::Checkpoint(Checkpoint {
+                consumer: consumer.clone(),
+                at: Some(Position::from_parts(2, 7)),
+            }),
+            Note::Checkpoint(Checkpoint { consumer, at: None }),
+            Note::Trim(Trim::Log { to: 5 }),
+            Note::Trim(Trim::Stream {
+                stream: stream.clone(),
+                to: 6,
+            }),
+            Note::Trim(Trim::Deletion { stream, to: 8 }),
+        ];
         let mut buffer = FrameBuffer::default();
         buffer.clear();
-        for at in [at, None] {
-            let consumer = consumer.clone();
-            buffer.push_note(&Note { consumer, at });
-        }
+        notes.iter().for_each(|note| buffer.push_note(note));
         let frame = buffer.finish(9, 64, seed());
         let body = [
             &[0, 0, 0, 0, 1, 4][..],
@@ -293,18 +303,26 @@ mod tests {
             &[2, 0, 0, 0, 0, 0, 0, 0, 7, 0, 0, 0, 0, 0, 0, 0],
             &[0, 0, 0, 0, 2, 4],
             b"view",
+            &[0, 0, 0, 0, 3, 5, 0, 0, 0, 0, 0, 0, 0],
+            &[0, 0, 0, 0, 4, 6],
+            b"room-1",
+            &[6, 0, 0, 0, 0, 0, 0, 0],
+            &[0, 0, 0, 0, 5, 6],
+            b"room-1",
+            &[8, 0, 0, 0, 0, 0, 0, 0],
         ]
         .concat();
         assert_eq!(&frame[FRAME_HEADER_BYTES..][..body.len()], body);
         let header = FrameHeader::decode(frame, 64, seed()).unwrap();
-        assert_eq!((header.first, header.events, header.entries), (9, 0, 2));
+        assert_eq!((header.first, header.events, header.entries), (9, 0, 5));
 
         let mut reader = BodyReader::new(Bytes::from(body));
-        for at in [at, None] {
-            let consumer = consumer.clone();
-            assert_eq!(reader.entry(), Ok(Entry::Note(Note { consumer, at })));
+        let lengths: usize = notes.iter().map(Note::bytes).sum();
+        for note in notes {
+            assert_eq!(reader.entry(), Ok(Entry::Note(note)));
         }
         assert!(reader.is_at_end());
+        assert_eq!(lengths, reader.at());
     }
 
     const BODY_SUM: [u8; 4] = 0x729e_68be_u32.to_le_bytes();

@@ -23,7 +23,7 @@ pub(crate) struct Sections {
     pub(crate) listings: Section,
     pub(crate) texts: Section,
     pub(crate) filter: Section,
-    pub(crate) checkpoints: Section,
+    pub(crate) notes: Section,
 }
 
 /// Bytes that begin with a page.
@@ -41,13 +41,13 @@ impl IndexHead {
             listings,
             texts,
             filter,
-            checkpoints,
+            notes,
         } = self.sections;
         let mut out = self.label.encode().to_vec();
         out.extend_from_slice(&self.last.to_le_bytes());
         out.extend_from_slice(&self.last_frame.to_le_bytes());
         out.extend_from_slice(&self.frame_header);
-        for section in [slots, postings, listings, texts, filter, checkpoints] {
+        for section in [slots, postings, listings, texts, filter, notes] {
             out.extend_from_slice(&section.page.to_le_bytes());
             out.extend_from_slice(&section.bytes.to_le_bytes());
         }
@@ -71,7 +71,7 @@ impl IndexHead {
             listings: section()?,
             texts: section()?,
             filter: section()?,
-            checkpoints: section()?,
+            notes: section()?,
         };
         (label == *expected).then_some(Self {
             label,

@@ -9,7 +9,7 @@ use super::checksum::{Part, Seed};
 use super::{Fields, u32_of, usize_of};
 
 /// The part of a record whose length does not vary.
-const FIXED_BYTES: usize = 52;
+pub(crate) const FIXED_BYTES: usize = 52;
 
 /// Where the bytes begin that a record's checksum covers.
 const SUMMED_FROM: usize = 8;

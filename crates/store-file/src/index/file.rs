@@ -7,6 +7,7 @@ use eventwire_store::{Appended, Fingerprint, IdempotencyKey, StreamName, Uuid, V
 use super::appended::AppendedBuilder;
 use super::cache::PageCache;
 use super::filter::Filter;
+use super::hidden::KnownHidden;
 use super::keys::Kept;
 use super::list::FileList;
 use super::memory::Slot;
@@ -27,6 +28,7 @@ pub(crate) struct FileIndex {
     cache: Arc<PageCache>,
     /// Read when it is first needed.
     filter: OnceLock<Filter>,
+    pub(super) hidden: KnownHidden,
 }
 
 /// An index cannot be read, or is not as it was written. It can be made again from the segment.
@@ -73,6 +75,7 @@ impl FileIndex {
             head,
             cache: Arc::clone(cache),
             filter: OnceLock::new(),
+            hidden: KnownHidden::default(),
         })
     }
 
@@ -85,9 +88,9 @@ impl FileIndex {
         self.head.last
     }
 
-    /// How far consumers had come at the segment's end.
-    pub(crate) fn checkpoints(&self) -> Result<Vec<Note>, BadIndex> {
-        let bytes = self.section(self.head.sections.checkpoints)?;
+    /// What the notes up to the segment's end came to.
+    pub(crate) fn notes(&self) -> Result<Vec<Note>, BadIndex> {
+        let bytes = self.section(self.head.sections.notes)?;
         Note::decode_all(&bytes).map_err(|_| self.bad())
     }
 
@@ -116,6 +119,19 @@ impl FileIndex {
             Some(listing) => FileList::new(self, &listing),
             None => FileList::empty(self),
         })
+    }
+
+    /// How many tags all events have.
+    pub(crate) fn tags(&self) -> Result<u64, BadIndex> {
+        let listings = self.listings();
+        let mut tags = 0;
+        for number in 0..listings.count() {
+            let listing = self.listing(&listings, number)?;
+            if listing.kind == ListingKind::Tag as u8 {
+                tags += u64::from(listing.count);
+            }
+        }
+        Ok(tags)
     }
 
     /// The answer to the append whose events begin at `first`.

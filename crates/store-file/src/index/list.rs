@@ -1,7 +1,7 @@
 use std::cell::Cell;
 
 use super::file::{BadIndex, Column, FileIndex, POSTING_BYTES};
-use crate::format::Listing;
+use crate::format::{Listing, u64_of};
 
 /// Rising positions.
 #[derive(Debug)]
@@ -20,6 +20,38 @@ impl List<'_> {
             }
             Self::File(list) => list.get(list.count_below(from)?),
         }
+    }
+
+    /// How many positions are at or below this one.
+    pub(super) fn count_to(&self, position: u64) -> Result<u64, BadIndex> {
+        match self {
+            Self::Memory(list) => {
+                let count = list.partition_point(|&found| found <= position);
+                Ok(u64_of(count))
+            }
+            Self::File(list) => list.count_below(position.saturating_add(1)),
+        }
+    }
+
+    /// Visits the positions up to this one.
+    pub(super) fn each_to(
+        &self,
+        position: u64,
+        mut visit: impl FnMut(u64),
+    ) -> Result<(), BadIndex> {
+        let count = self.count_to(position)?;
+        match self {
+            Self::Memory(list) => list
+                .iter()
+                .take_while(|&&found| found <= position)
+                .for_each(|&found| visit(found)),
+            Self::File(list) => {
+                for number in 0..count {
+                    list.get(number)?.into_iter().for_each(&mut visit);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The highest position at or below `to`.

@@ -1,11 +1,12 @@
 use eventwire_store::{Appended, Category, EventRef, EventType, StreamName, Tag, Version};
 
 use super::appended::AppendedBuilder;
+use super::hidden::KnownHidden;
 use super::keys::Keys;
 use super::postings::{Postings, StreamNumber, Streams};
 use super::term::Term;
-use crate::checkpoints::Checkpoints;
-use crate::format::Note;
+use crate::format::{Note, RECORD_FIXED_BYTES, u64_of};
+use crate::notes::Notes;
 use crate::scan::Scanned;
 
 /// The index of a segment in memory: of the one that is written to, and of one that has no
@@ -22,6 +23,7 @@ pub(crate) struct MemoryIndex {
     pub(super) types: Postings<EventType>,
     pub(super) tags: Postings<Tag>,
     pub(crate) keys: Keys,
+    pub(super) hidden: KnownHidden,
 }
 
 /// Where an event's record lies in its segment.
@@ -33,22 +35,29 @@ pub(crate) struct Slot {
     pub(super) stream: Option<StreamNumber>,
 }
 
+impl Slot {
+    /// The bytes of the event's names, metadata and payload, and one for each tag.
+    pub(crate) fn content_bytes(self) -> u64 {
+        u64::from(self.bytes).saturating_sub(u64_of(RECORD_FIXED_BYTES))
+    }
+}
+
 /// The index of a segment that is no longer written to, and what is kept with it.
 #[derive(Debug)]
 pub(crate) struct SealedIndex {
     pub(crate) index: MemoryIndex,
-    /// How far consumers had come at the segment's end.
-    pub(crate) checkpoints: Vec<Note>,
+    /// What the notes up to the segment's end came to.
+    pub(crate) notes: Vec<Note>,
     /// Where the segment's last frame begins.
     pub(crate) last_frame: u64,
 }
 
 impl SealedIndex {
     /// What scanning a segment, which is whole, came to.
-    pub(crate) fn of(scanned: Scanned, checkpoints: &mut Checkpoints) -> Self {
+    pub(crate) fn of(scanned: Scanned, notes: &mut Notes) -> Self {
         Self {
             index: scanned.index,
-            checkpoints: checkpoints.all(),
+            notes: notes.all(),
             last_frame: scanned.last_frame.map_or(0, |frame| frame.start),
         }
     }
@@ -65,6 +74,7 @@ impl MemoryIndex {
             types: Postings::default(),
             tags: Postings::default(),
             keys: Keys::default(),
+            hidden: KnownHidden::default(),
         }
     }
 
@@ -128,6 +138,11 @@ impl MemoryIndex {
             Term::Type(name) => self.types.list(name),
             Term::Tag(name) => self.tags.list(name),
         }
+    }
+
+    /// How many tags all events have.
+    pub(crate) fn tags(&self) -> u64 {
+        self.tags.iter().map(|(_, list)| u64_of(list.len())).sum()
     }
 
     /// The answer to the append whose events begin at `first`.

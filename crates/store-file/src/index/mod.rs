@@ -10,6 +10,7 @@ mod appended;
 mod cache;
 mod file;
 mod filter;
+mod hidden;
 mod keys;
 mod list;
 mod memory;
@@ -20,6 +21,7 @@ mod writing;
 
 pub(crate) use cache::PageCache;
 pub(crate) use file::{BadIndex, FileIndex, name};
+pub(crate) use hidden::Hidden;
 pub(crate) use keys::Kept;
 pub(crate) use memory::{MemoryIndex, SealedIndex, Slot};
 pub(crate) use search::{Next, Search};
@@ -29,7 +31,9 @@ use std::sync::Arc;
 
 use eventwire_store::{Appended, IdempotencyKey, StreamName, Version};
 
+use crate::dropped::News;
 use crate::format::Note;
+use hidden::KnownHidden;
 use list::List;
 use term::Term;
 
@@ -56,11 +60,11 @@ impl Sealed {
         }
     }
 
-    /// How far consumers had come at the segment's end.
-    pub(crate) fn checkpoints(&self) -> Result<Vec<Note>, BadIndex> {
+    /// What the notes up to the segment's end came to.
+    pub(crate) fn notes(&self) -> Result<Vec<Note>, BadIndex> {
         match self {
-            Self::Memory(sealed) => Ok(sealed.checkpoints.clone()),
-            Self::File(index) => index.checkpoints(),
+            Self::Memory(sealed) => Ok(sealed.notes.clone()),
+            Self::File(index) => index.notes(),
         }
     }
 }
@@ -95,6 +99,69 @@ impl<'a> View<'a> {
         match self {
             Self::Memory(index) => Ok(index.appended(first, events)),
             Self::File(index) => index.appended(first, events),
+        }
+    }
+
+    /// The position of a stream's last event, if it has any here.
+    pub(crate) fn last_of(self, stream: &StreamName) -> Result<Option<u64>, BadIndex> {
+        self.list(Term::Stream(stream))?.last_to(self.last())
+    }
+
+    /// How many events of a stream are here above `after`, up to `to`.
+    pub(crate) fn count_of(
+        self,
+        stream: &StreamName,
+        after: u64,
+        to: u64,
+    ) -> Result<u64, BadIndex> {
+        let list = self.list(Term::Stream(stream))?;
+        Ok(list.count_to(to)?.saturating_sub(list.count_to(after)?))
+    }
+
+    /// How many changes of what was dropped it knows.
+    pub(crate) fn known_changes(self) -> u64 {
+        self.known_hidden().changes()
+    }
+
+    /// Which events here single streams have dropped, after it has learnt the news.
+    pub(crate) fn hidden(self, news: &News) -> Result<Hidden, BadIndex> {
+        let known = self.known_hidden();
+        if let Some(hidden) = known.after(news.changes) {
+            return Ok(hidden);
+        }
+        let mut positions = Vec::new();
+        for (stream, to) in &news.trims {
+            let list = self.list(Term::Stream(stream))?;
+            list.each_to(*to, |position| positions.push(position))?;
+        }
+        let mut hidden = known.so_far();
+        if !positions.is_empty() {
+            hidden = hidden.with(positions);
+        }
+        known.learn(news.changes, hidden.clone());
+        Ok(hidden)
+    }
+
+    fn known_hidden(self) -> &'a KnownHidden {
+        match self {
+            Self::Memory(index) => &index.hidden,
+            Self::File(index) => &index.hidden,
+        }
+    }
+
+    /// How many tags all events have.
+    pub(crate) fn tags(self) -> Result<u64, BadIndex> {
+        match self {
+            Self::Memory(index) => Ok(index.tags()),
+            Self::File(index) => index.tags(),
+        }
+    }
+
+    /// The position it begins with.
+    pub(crate) fn first(self) -> u64 {
+        match self {
+            Self::Memory(index) => index.first(),
+            Self::File(index) => index.first(),
         }
     }
 

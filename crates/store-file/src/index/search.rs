@@ -2,6 +2,7 @@ use eventwire_store::{Query, QueryItem, Scope};
 
 use super::View;
 use super::file::{BadIndex, Column};
+use super::hidden::Hidden;
 use super::list::List;
 use super::memory::Slot;
 use super::term::Term;
@@ -14,6 +15,7 @@ pub(crate) struct Search<'a> {
     view: View<'a>,
     first: u64,
     slots: Option<Column<'a>>,
+    hidden: Hidden,
 }
 
 /// One alternative: a position matches where it is in every clause.
@@ -55,7 +57,13 @@ impl<'a> Search<'a> {
             view,
             first,
             slots,
+            hidden: Hidden::default(),
         })
+    }
+
+    /// The same search, which does not see what is hidden.
+    pub(crate) fn without(self, hidden: Hidden) -> Self {
+        Self { hidden, ..self }
     }
 
     /// The place of the event at a position, which is in the segment.
@@ -78,7 +86,28 @@ impl<'a> Search<'a> {
     }
 
     /// The first match from `from` to `to`, both included, in at most `looks` looks.
-    pub(crate) fn forward(&self, from: u64, to: u64, looks: &mut usize) -> Result<Next, BadIndex> {
+    pub(crate) fn forward(
+        &self,
+        mut from: u64,
+        to: u64,
+        looks: &mut usize,
+    ) -> Result<Next, BadIndex> {
+        loop {
+            let next = self.nearest_forward(from, to, looks)?;
+            let Next::At(position) = next else {
+                return Ok(next);
+            };
+            from = self.hidden.shown_from(position);
+            match looks.checked_sub(1) {
+                _ if from == position => return Ok(next),
+                _ if from > to => return Ok(Next::Nothing),
+                Some(left) => *looks = left,
+                None => return Ok(Next::LookedTo(from)),
+            }
+        }
+    }
+
+    fn nearest_forward(&self, from: u64, to: u64, looks: &mut usize) -> Result<Next, BadIndex> {
         let mut nearest = Next::Nothing;
         for item in &self.items {
             let next = item.forward(from, to, looks)?;
@@ -95,7 +124,23 @@ impl<'a> Search<'a> {
     }
 
     /// The last match from `from` down to the segment's first, in at most `looks` looks.
-    pub(crate) fn backward(&self, from: u64, looks: &mut usize) -> Result<Next, BadIndex> {
+    pub(crate) fn backward(&self, mut from: u64, looks: &mut usize) -> Result<Next, BadIndex> {
+        loop {
+            let next = self.nearest_backward(from, looks)?;
+            let Next::At(position) = next else {
+                return Ok(next);
+            };
+            from = self.hidden.shown_to(position);
+            match looks.checked_sub(1) {
+                _ if from == position => return Ok(next),
+                _ if from < self.first => return Ok(Next::Nothing),
+                Some(left) => *looks = left,
+                None => return Ok(Next::LookedTo(from)),
+            }
+        }
+    }
+
+    fn nearest_backward(&self, from: u64, looks: &mut usize) -> Result<Next, BadIndex> {
         let mut nearest = Next::Nothing;
         for item in &self.items {
             let next = item.backward(from, looks)?;
@@ -285,7 +330,7 @@ mod tests {
         let segment = Arc::new(Segment::for_index(medium, index.first()));
         let sealed = SealedIndex {
             index,
-            checkpoints: Vec::new(),
+            notes: Vec::new(),
             last_frame: 0,
         };
         write(medium, &segment, &sealed).unwrap();
@@ -302,6 +347,7 @@ mod tests {
             query in (item(), item()).prop_map(|(one, other)| one.or(other)),
             looks in 0usize..3,
             first in 1u64..4,
+            dropped in proptest::collection::vec(1u64..40, 0..20),
         ) {
             let mut index = MemoryIndex::new(first);
             for (offset, event) in (64..).step_by(8).zip(&events) {
@@ -311,21 +357,24 @@ mod tests {
                 .zip(&events)
                 .filter(|(_, event)| query.matches(event.as_ref()))
                 .map(|(position, _)| position)
+                .filter(|position| !dropped.contains(position))
                 .collect();
-            agrees(View::Memory(&index), &query, looks, &matches)?;
+            let hidden = Hidden::default().with(dropped);
+            agrees(View::Memory(&index), &query, &hidden, looks, &matches)?;
             let medium = Simulated::new(0);
             let file = filed(&medium, index);
-            agrees(View::File(&file), &query, looks, &matches)?;
+            agrees(View::File(&file), &query, &hidden, looks, &matches)?;
         }
     }
 
     fn agrees(
         view: View<'_>,
         query: &Query,
+        hidden: &Hidden,
         looks: usize,
         matches: &[u64],
     ) -> Result<(), TestCaseError> {
-        let search = Search::new(view, query).unwrap();
+        let search = Search::new(view, query).unwrap().without(hidden.clone());
         let (first, last) = (search.first, view.last());
         for position in first..=last {
             prop_assert_eq!(

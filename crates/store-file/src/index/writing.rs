@@ -81,8 +81,8 @@ fn write_sections(
     let hashes = names.sorted.iter().map(|name| name.hash);
     pages.write(Filter::new(hashes).as_bytes())?;
     let filter = pages.end_section()?;
-    pages.write(&encode_notes(&sealed.checkpoints))?;
-    let checkpoints = pages.end_section()?;
+    pages.write(&encode_notes(&sealed.notes))?;
+    let notes = pages.end_section()?;
     pages.finish()?;
     Ok(Sections {
         slots,
@@ -90,7 +90,7 @@ fn write_sections(
         listings,
         texts,
         filter,
-        checkpoints,
+        notes,
     })
 }
 

@@ -10,7 +10,7 @@ use futures_executor::block_on;
 
 use crate::engine::Engine;
 use crate::error::OpenError;
-use crate::format::Note;
+use crate::format::Checkpoint;
 use crate::log::SharedLog;
 use crate::request::Request;
 use crate::segment::Growth;
@@ -91,7 +91,7 @@ impl Workload {
         for _ in 0..groups {
             let mut requests: Vec<Request> = (0..self.random.usize(1..4))
                 .map(|_| match self.random.u8(..6) {
-                    0 => Request::of_note(self.note()),
+                    0 => Request::of_checkpoint(self.checkpoint()),
                     _ => request(self.append()),
                 })
                 .collect();
@@ -126,7 +126,7 @@ impl Workload {
                     if let Some(last) = appended.positions.last() {
                         assert_eq!(last.to_parts().1, count);
                     }
-                    follow(&mut self.checkpoints, request.note);
+                    follow(&mut self.checkpoints, request.checkpoint);
                     if request.identity.is_some() {
                         self.keyed.push((request.append, appended));
                     }
@@ -134,17 +134,21 @@ impl Workload {
                 Err(AppendError::Indeterminate { .. }) => {
                     let certain = &self.checkpoints;
                     let in_doubt = self.checkpoints_in_doubt.get_or_insert(certain.clone());
-                    follow(in_doubt, request.note);
+                    follow(in_doubt, request.checkpoint);
                     // The same append twice in a group is in doubt once.
                     if !self.in_doubt.starts_with(&payloads) {
                         self.in_doubt.extend(payloads);
                     }
                 }
                 Err(AppendError::Conflict(Conflict { actual, .. })) => {
-                    let note = request.note.expect("only a checkpoint is a condition");
-                    let at = self.checkpoints.get(&note.consumer).copied();
+                    let moved = request.checkpoint;
+                    let moved = moved.expect("only a checkpoint is a condition");
+                    let at = self.checkpoints.get(&moved.consumer).copied();
                     assert_eq!(actual, Actual::Consumed(at.unwrap_or_default()));
-                    assert!(note.at <= at, "a checkpoint that moves forward was refused");
+                    assert!(
+                        moved.at <= at,
+                        "a checkpoint that moves forward was refused"
+                    );
                 }
                 // Of the backend's own: neither an index nor its segment can be read.
                 Err(
@@ -265,10 +269,10 @@ impl Workload {
         (consumer, position)
     }
 
-    fn note(&mut self) -> Note {
+    fn checkpoint(&mut self) -> Checkpoint {
         let (consumer, position) = self.move_forward();
         let at = (self.random.u8(..4) > 0).then_some(position);
-        Note { consumer, at }
+        Checkpoint { consumer, at }
     }
 
     fn event(&mut self, append: u64, event: usize) -> NewEvent {
@@ -312,8 +316,8 @@ fn consumers() -> impl Iterator<Item = Consumer> {
 }
 
 /// Carries out what was noted.
-fn follow(checkpoints: &mut Checkpoints, note: Option<Note>) {
-    if let Some(Note { consumer, at }) = note {
+fn follow(checkpoints: &mut Checkpoints, moved: Option<Checkpoint>) {
+    if let Some(Checkpoint { consumer, at }) = moved {
         match at {
             Some(at) => checkpoints.insert(consumer, at),
             None => checkpoints.remove(&consumer),

@@ -1,0 +1,233 @@
+use std::collections::{BTreeMap, HashMap};
+
+use eventwire_store::{Query, Scope, StreamName};
+
+use crate::format::Trim;
+
+/// What was dropped: the log up to a place, and single streams up to places of their own.
+///
+/// Only what is durable is in it. A place only moves forward, and a deleted stream stays deleted.
+///
+/// Invariant: `order` has each stream of which more was dropped than of the log, by the number of
+/// its last change.
+#[derive(Debug, Default)]
+pub(crate) struct Dropped {
+    log_to: u64,
+    streams: HashMap<StreamName, Shortened>,
+    order: BTreeMap<u64, StreamName>,
+    changes: u64,
+}
+
+/// A stream that was trimmed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Shortened {
+    to: u64,
+    is_deleted: bool,
+    change: u64,
+}
+
+/// What an index is to learn of the streams that were trimmed.
+#[derive(Debug)]
+pub(crate) struct News {
+    /// How many changes it knows then.
+    pub(crate) changes: u64,
+    /// Streams, and up to where their events were dropped.
+    pub(crate) trims: Vec<(StreamName, u64)>,
+}
+
+impl Dropped {
+    /// Up to where the log was dropped; zero where it was not.
+    pub(crate) fn log_to(&self) -> u64 {
+        self.log_to
+    }
+
+    /// The number of changes so far. As long as it stays, so does everything here.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Whether a stream was deleted.
+    pub(crate) fn is_deleted(&self, stream: &StreamName) -> bool {
+        let shortened = self.streams.get(stream);
+        shortened.is_some_and(|shortened| shortened.is_deleted)
+    }
+
+    /// Up to where the events of a stream were dropped, by itself or with the log.
+    pub(crate) fn stream_to(&self, stream: &StreamName) -> u64 {
+        let own = self.streams.get(stream).map_or(0, |shortened| shortened.to);
+        own.max(self.log_to)
+    }
+
+    /// The place at or below which no event that is held can match.
+    pub(crate) fn floor(&self, query: &Query) -> u64 {
+        let floor = |scope: &Scope| match scope {
+            Scope::Streams(names) => names.iter().map(|name| self.stream_to(name)).min(),
+            _ => None,
+        };
+        let items = query.items().iter().map(|item| floor(item.scope()));
+        let lowest = items.map(|floor| floor.unwrap_or(self.log_to)).min();
+        lowest.unwrap_or(self.log_to)
+    }
+
+    /// The last place of which readers of this query are told that events were dropped.
+    pub(crate) fn told_to(&self, query: &Query) -> u64 {
+        let items = query.items().iter();
+        let names = items.filter_map(|item| match item.scope() {
+            Scope::Streams(names) => Some(names),
+            _ => None,
+        });
+        let named = names.flatten().map(|name| self.stream_to(name)).max();
+        named.unwrap_or(0).max(self.log_to)
+    }
+
+    /// What an index that begins with `first`, and knows so many changes, is to learn.
+    pub(crate) fn news(&self, known: u64, first: u64) -> News {
+        let changed = self.order.range(known + 1..).map(|(_, stream)| stream);
+        let trims = changed.map(|stream| (stream, self.streams[stream].to));
+        let trims = trims.filter(|&(_, to)| to >= first);
+        News {
+            changes: self.changes,
+            trims: trims.map(|(stream, to)| (stream.clone(), to)).collect(),
+        }
+    }
+
+    /// Drops more.
+    pub(crate) fn apply(&mut self, trim: Trim) {
+        self.changes += 1;
+        match trim {
+            Trim::Log { to } => self.shorten_log(to),
+            Trim::Stream { stream, to } => self.shorten(stream, to, false),
+            Trim::Deletion { stream, to } => self.shorten(stream, to, true),
+        }
+    }
+
+    fn shorten(&mut self, stream: StreamName, to: u64, is_deleted: bool) {
+        let before = self.streams.get(&stream).copied();
+        let shortened = Shortened {
+            to: before.map_or(to, |before| before.to.max(to)),
+            is_deleted: is_deleted || before.is_some_and(|before| before.is_deleted),
+            change: self.changes,
+        };
+        if let Some(before) = before {
+            self.order.remove(&before.change);
+        }
+        if shortened.to > self.log_to {
+            self.order.insert(self.changes, stream.clone());
+        }
+        self.streams.insert(stream, shortened);
+    }
+
+    /// What was dropped of single streams below the place does not matter any more.
+    fn shorten_log(&mut self, to: u64) {
+        self.log_to = self.log_to.max(to);
+        let streams = &mut self.streams;
+        let log_to = self.log_to;
+        self.order.retain(|_, stream| streams[stream].to > log_to);
+        streams.retain(|_, shortened| shortened.is_deleted || shortened.to > log_to);
+    }
+
+    /// All of it, streams by name.
+    pub(crate) fn all(&self) -> Vec<Trim> {
+        let log = (self.log_to > 0).then_some(Trim::Log { to: self.log_to });
+        let mut streams: Vec<_> = self.streams.iter().collect();
+        streams.sort_unstable_by_key(|&(stream, _)| stream);
+        let streams = streams.into_iter().map(|(stream, shortened)| {
+            let (stream, to) = (stream.clone(), shortened.to);
+            if shortened.is_deleted {
+                Trim::Deletion { stream, to }
+            } else {
+                Trim::Stream { stream, to }
+            }
+        });
+        log.into_iter().chain(streams).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(name: &str) -> StreamName {
+        StreamName::new(name).unwrap()
+    }
+
+    fn trimmed(name: &str, to: u64) -> Trim {
+        let stream = stream(name);
+        Trim::Stream { stream, to }
+    }
+
+    fn deleted(name: &str, to: u64) -> Trim {
+        let stream = stream(name);
+        Trim::Deletion { stream, to }
+    }
+
+    fn names(news: &News) -> Vec<(&str, u64)> {
+        let trims = news.trims.iter();
+        trims.map(|(name, to)| (name.as_str(), *to)).collect()
+    }
+
+    #[test]
+    fn a_place_only_moves_forward_and_the_deleted_stay_so() {
+        let mut dropped = Dropped::default();
+        for trim in [
+            trimmed("a", 7),
+            trimmed("a", 5),
+            deleted("b", 3),
+            trimmed("b", 4),
+            Trim::Log { to: 2 },
+            Trim::Log { to: 1 },
+        ] {
+            dropped.apply(trim);
+        }
+        assert_eq!(dropped.log_to(), 2);
+        assert_eq!(dropped.stream_to(&stream("a")), 7);
+        assert_eq!(dropped.stream_to(&stream("b")), 4);
+        assert_eq!(dropped.stream_to(&stream("c")), 2);
+        assert!(dropped.is_deleted(&stream("b")));
+        assert!(!dropped.is_deleted(&stream("a")));
+    }
+
+    #[test]
+    fn the_log_takes_over_what_streams_have_dropped_below_its_place() {
+        let mut dropped = Dropped::default();
+        for trim in [trimmed("a", 5), deleted("b", 4), trimmed("c", 9)] {
+            dropped.apply(trim);
+        }
+        dropped.apply(Trim::Log { to: 6 });
+        let all = [Trim::Log { to: 6 }, deleted("b", 4), trimmed("c", 9)];
+        assert_eq!(dropped.all(), all);
+        assert_eq!(names(&dropped.news(0, 1)), [("c", 9)]);
+        assert_eq!(dropped.stream_to(&stream("b")), 6);
+    }
+
+    #[test]
+    fn an_index_learns_what_is_new_and_can_concern_it() {
+        let mut dropped = Dropped::default();
+        for trim in [trimmed("a", 5), trimmed("b", 9), trimmed("a", 8)] {
+            dropped.apply(trim);
+        }
+        assert_eq!(names(&dropped.news(0, 1)), [("b", 9), ("a", 8)]);
+        assert_eq!(names(&dropped.news(2, 1)), [("a", 8)]);
+        assert_eq!(names(&dropped.news(0, 9)), [("b", 9)]);
+        assert_eq!(names(&dropped.news(3, 1)), []);
+    }
+
+    #[test]
+    fn only_those_who_name_a_stream_are_told_of_it() {
+        let mut dropped = Dropped::default();
+        dropped.apply(Trim::Log { to: 2 });
+        dropped.apply(trimmed("a-1", 7));
+        dropped.apply(trimmed("b-1", 5));
+        let both = Query::streams([stream("a-1"), stream("b-1")]);
+        for (query, told_to, floor) in [
+            (Query::all(), 2, 2),
+            (Query::stream(stream("a-1")), 7, 7),
+            (both.clone(), 7, 5),
+            (Query::stream(stream("c-1")), 2, 2),
+            (both.or(Query::all()), 7, 2),
+        ] {
+            assert_eq!(dropped.told_to(&query), told_to, "{query:?}");
+            assert_eq!(dropped.floor(&query), floor, "{query:?}");
+        }
+    }
+}
