@@ -1,13 +1,12 @@
 use std::io;
-use std::ops::Range;
 use std::sync::Arc;
 
 use crate::error::{Damage, OpenError};
-use crate::format::{Kind, Label, in_memory};
+use crate::format::{Kind, Label};
 use crate::identity::read_label;
 use crate::index::{self, FileIndex, PageCache, Sealed, SealedIndex};
 use crate::notes::Notes;
-use crate::scan::{End, Scan, Scanned};
+use crate::scan::{End, Scan, Scanned, WholeFrame};
 use crate::segment::{self, Growth, Segment, Tail};
 use crate::state::State;
 use crate::storage::Storage;
@@ -187,7 +186,7 @@ fn open_segment(storage: &dyn Storage, identity: &Label, first: u64) -> Result<S
 /// Makes the end of the log what the index says it is.
 fn settle(segment: Arc<Segment>, scanned: &Scanned, growth: Growth) -> Result<Tail, OpenError> {
     let name = segment.name.clone();
-    let last_frame = scanned.last_frame.as_ref().map(|frame| frame.start);
+    let last_frame = scanned.last_frame.as_ref().map(|frame| frame.at);
     match (scanned.end, &scanned.last_frame) {
         (End::Torn { at, .. }, _) => {
             segment
@@ -200,6 +199,7 @@ fn settle(segment: Arc<Segment>, scanned: &Scanned, growth: Growth) -> Result<Ta
         (End::Clean, whole) => {
             // The system may show what it failed to write: a sync that failed leaves the bytes
             // in its cache, marked as written. Writing them again makes the next sync mean them.
+            // They are those that were found whole: it may have dropped its own since.
             if let Some(frame) = whole {
                 rewrite(&segment, frame).map_err(OpenError::io("making durable", &name))?;
             }
@@ -214,10 +214,7 @@ fn settle(segment: Arc<Segment>, scanned: &Scanned, growth: Growth) -> Result<Ta
     }
 }
 
-fn rewrite(segment: &Segment, frame: &Range<u64>) -> io::Result<()> {
-    let length = in_memory(frame.end - frame.start).map_err(io::Error::other)?;
-    let mut bytes = vec![0; length];
-    segment.file.read_at(&mut bytes, frame.start)?;
-    segment.file.write_at(&bytes, frame.start)?;
+fn rewrite(segment: &Segment, frame: &WholeFrame) -> io::Result<()> {
+    segment.file.write_at(&frame.bytes, frame.at)?;
     segment.file.sync()
 }

@@ -1,5 +1,3 @@
-use std::ops::Range;
-
 use bytes::Bytes;
 
 use crate::error::{Damage, OpenError};
@@ -21,6 +19,13 @@ pub(crate) enum End {
     Torn { at: u64, bytes: u64 },
 }
 
+/// A frame as it was read: whole.
+#[derive(Debug)]
+pub(crate) struct WholeFrame {
+    pub(crate) at: u64,
+    pub(crate) bytes: Bytes,
+}
+
 /// What scanning a segment came to.
 #[derive(Debug)]
 pub(crate) struct Scanned {
@@ -30,7 +35,7 @@ pub(crate) struct Scanned {
     pub(crate) at: u64,
     /// The length of the file.
     pub(crate) length: u64,
-    pub(crate) last_frame: Option<Range<u64>>,
+    pub(crate) last_frame: Option<WholeFrame>,
 }
 
 /// Reads a segment, frame by frame, into an index.
@@ -42,7 +47,7 @@ pub(crate) struct Scan<'a> {
     index: MemoryIndex,
     notes: &'a mut Notes,
     at: u64,
-    last_frame: Option<Range<u64>>,
+    last_frame: Option<WholeFrame>,
 }
 
 impl<'a> Scan<'a> {
@@ -97,7 +102,10 @@ impl<'a> Scan<'a> {
         }
         self.take_in(&header, &frame)
             .map_err(|what| self.damage(what))?;
-        self.last_frame = Some(self.at..end);
+        self.last_frame = Some(WholeFrame {
+            at: self.at,
+            bytes: frame,
+        });
         self.at = end;
         Ok(None)
     }

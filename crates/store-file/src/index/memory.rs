@@ -58,7 +58,7 @@ impl SealedIndex {
         Self {
             index: scanned.index,
             notes: notes.all(),
-            last_frame: scanned.last_frame.map_or(0, |frame| frame.start),
+            last_frame: scanned.last_frame.map_or(0, |frame| frame.at),
         }
     }
 }
