@@ -11,7 +11,7 @@ use crate::index::{BadIndex, Hidden, PageCache, Sealed, SealedIndex, View};
 use crate::notes::Notes;
 use crate::number;
 use crate::plan::{Plan, Stretch};
-use crate::scan::Scan;
+use crate::scan::{End, Scan};
 use crate::segment::Segment;
 use crate::state::State;
 
@@ -131,8 +131,10 @@ impl SharedLog {
             Some(Err(BadIndex { first })) => return self.mend(first),
         };
         let scanned = Scan::new(&segment, &mut notes)?.run()?;
-        if scanned.index.last() + 1 != end {
-            let what = "it does not hold the events up to the next segment";
+        // What is torn may be notes alone.
+        let is_torn = matches!(scanned.end, End::Torn { .. });
+        if is_torn || scanned.index.last() + 1 != end {
+            let what = "it does not hold the commits up to the next segment";
             let damage = Damage::new(&segment.name, scanned.at, what);
             return Err(OpenError::Damaged(damage));
         }

@@ -12,8 +12,12 @@ use crate::storage::simulated::Simulated;
 
 /// A store of several segments and commits.
 fn written() -> (Simulated, Workload) {
-    let medium = Simulated::new(7);
-    let mut workload = Workload::new(7);
+    written_from(7)
+}
+
+fn written_from(seed: u64) -> (Simulated, Workload) {
+    let medium = Simulated::new(seed);
+    let mut workload = Workload::new(seed);
     let mut engine = open(&medium).expect("nothing fails");
     workload.run(&mut engine, 12);
     file_indexes(&engine);
@@ -110,28 +114,40 @@ fn answers(engine: &Engine) -> Vec<Vec<String>> {
     all.collect()
 }
 
-/// Where the index and its segment are bad, nothing is made up: the events are not missing, they
-/// cannot be read.
+/// Where the index and its segment are bad, nothing is made up: neither events nor checkpoints
+/// are missing, they cannot be read.
 #[test]
 fn an_index_is_not_made_of_a_segment_that_is_cut_short() {
-    let (medium, workload) = written();
-    let engine = open(&medium).expect("nothing fails");
-    let indexes = medium.within("indexes");
-    let names = indexes.list().expect("nothing fails");
-    indexes.tamper(&names[0], |bytes| bytes[4096..].fill(0));
-    // The last frame of the segment, as if it had been torn.
-    let name = segment::name(1);
-    let whole = medium.bytes(&name);
-    let used = whole.iter().rposition(|&byte| byte != 0);
-    let end = used.expect("it is written") + 1;
-    medium.tamper(&name, |bytes| bytes[end - 8..end].fill(0));
-    let error = payloads(&engine.log).expect_err("neither is whole");
-    let cause = error.source().expect("it has a cause").to_string();
-    assert!(cause.contains("up to the next segment"), "{cause}");
+    let mut ended_in_a_checkpoint = 0;
+    for seed in 0..20 {
+        let (medium, workload) = written_from(seed);
+        let engine = open(&medium).expect("nothing fails");
+        let indexes = medium.within("indexes");
+        let names = indexes.list().expect("nothing fails");
+        let Some(index) = names.first() else {
+            continue;
+        };
+        indexes.tamper(index, |bytes| bytes[4096..].fill(0));
+        // The last frame of the segment, as if it had been torn.
+        let name = segment::name(1);
+        let whole = medium.bytes(&name);
+        let used = whole.iter().rposition(|&byte| byte != 0);
+        let end = used.expect("it is written") + 1;
+        let last = whole[..end]
+            .windows(8)
+            .rposition(|mark| mark == b"EVWFRAME");
+        let last = last.expect("a frame") - 32;
+        ended_in_a_checkpoint += usize::from(whole[last + 8..last + 12] == [0; 4]);
+        medium.tamper(&name, |bytes| bytes[end - 8..end].fill(0));
+        let error = payloads(&engine.log).expect_err("neither is whole");
+        let cause = error.source().expect("it has a cause").to_string();
+        assert!(cause.contains("up to the next segment"), "{cause}");
 
-    medium.tamper(&name, |bytes| *bytes = whole);
-    let found = payloads(&engine.log).expect("it is whole again");
-    assert_eq!(found, workload.certain);
+        medium.tamper(&name, |bytes| *bytes = whole);
+        let found = payloads(&engine.log).expect("it is whole again");
+        assert_eq!(found, workload.certain);
+    }
+    assert!(ended_in_a_checkpoint > 0, "each segment ended in an event");
 }
 
 /// A missing index is made again, and one that a repair has left behind is not believed.
