@@ -1,16 +1,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::{Storage, StorageFile};
 
 const SECTOR: usize = 512;
 
+/// How seldom the system does something of its own accord: in one operation of so many.
+const SELDOM: u8 = 8;
+
 /// A medium in memory that loses power, and says no.
 ///
-/// What a program is shown and what is durable are kept apart. A sync makes durable what was
-/// written since the last one, sector by sector. A sync that fails drops it: the program goes
-/// on seeing bytes that nothing will ever write, as Linux has it.
+/// What a program is shown and what is durable are kept apart.
+///
+/// * A sync of a file makes its bytes and its length durable, and no name.
+/// * A sync of a directory makes its own names durable, and none of those in directories within
+///   it. A directory is a name in the one that holds it, and takes what is in it along.
+/// * A sync that fails drops what it did not write: the program goes on seeing bytes that nothing
+///   will ever write, until the system gives their memory away and reads the old ones again.
+/// * The system makes sectors and names durable whenever it likes, so what is overwritten before
+///   it is synced may be what survives.
+/// * A power cut spares any of the sectors that were not synced, any length on the way from the
+///   durable one to the last, and of the names either the first so many changes, as a journal has
+///   it, or any of them, which is less than any journal promises.
 #[derive(Debug, Clone)]
 pub(crate) struct Simulated {
     medium: Arc<Mutex<Medium>>,
@@ -21,20 +34,35 @@ pub(crate) struct Simulated {
 #[derive(Debug, Clone, Default)]
 struct Medium {
     files: Vec<File>,
-    names: BTreeMap<String, usize>,
-    durable_names: BTreeMap<String, usize>,
+    names: Names,
+    durable_names: Names,
+    /// What makes of the durable names those that are shown, in order.
+    renamed: Vec<Renamed>,
     operations: u64,
     fault: Option<(u64, Fault)>,
     is_off: bool,
     random: fastrand::Rng,
 }
 
-/// Invariant: sectors that differ in `shown` and `durable` and are not dirty are lost.
+/// The file of each name, by its whole path; that of a directory ends with a slash.
+type Names = BTreeMap<String, usize>;
+
+/// A name that was made, taken away, or both.
+#[derive(Debug, Clone)]
+struct Renamed {
+    /// The directory it happened in: what its names begin with.
+    directory: String,
+    from: Option<String>,
+    to: Option<(String, usize)>,
+}
+
+/// Invariant: sectors that differ in `shown` and `durable` are either dirty or lost.
 #[derive(Debug, Clone, Default)]
 struct File {
     shown: Vec<u8>,
     durable: Vec<u8>,
     dirty: BTreeSet<usize>,
+    lost: BTreeSet<usize>,
 }
 
 /// What goes wrong.
@@ -84,11 +112,7 @@ impl Simulated {
         let mut medium = self.lock().clone();
         let Medium { files, random, .. } = &mut medium;
         files.iter_mut().for_each(|file| file.lose_power(random));
-        if random.bool() {
-            medium.names = medium.durable_names.clone();
-        } else {
-            medium.durable_names = medium.names.clone();
-        }
+        medium.lose_names();
         medium.is_off = false;
         medium.fault = None;
         Self {
@@ -146,6 +170,7 @@ impl Simulated {
         if medium.is_off {
             return Err(io::Error::other("the power is off"));
         }
+        medium.act_unasked();
         let now = medium.operations;
         medium.operations += 1;
         let fault = medium
@@ -190,6 +215,73 @@ impl Medium {
             .copied()
             .ok_or_else(|| io::ErrorKind::NotFound.into())
     }
+
+    fn new_inode(&mut self) -> usize {
+        self.files.push(File::default());
+        self.files.len() - 1
+    }
+
+    fn rename(&mut self, renamed: Renamed) {
+        renamed.apply(&mut self.names);
+        self.renamed.push(renamed);
+    }
+
+    fn sync_names(&mut self, directory: &str) {
+        for renamed in std::mem::take(&mut self.renamed) {
+            if renamed.directory == directory {
+                renamed.apply(&mut self.durable_names);
+            } else {
+                self.renamed.push(renamed);
+            }
+        }
+    }
+
+    /// Writes back, commits names and gives memory away, now and then.
+    fn act_unasked(&mut self) {
+        if self.random.u8(..SELDOM) > 0 || self.files.is_empty() {
+            return;
+        }
+        let Self { files, random, .. } = self;
+        let file = random.usize(..files.len());
+        files[file].write_back_some(random);
+        files[file].reread_some(random);
+        let committed = random.usize(..=self.renamed.len());
+        for renamed in self.renamed.drain(..committed) {
+            renamed.apply(&mut self.durable_names);
+        }
+    }
+
+    fn lose_names(&mut self) {
+        let is_journal = self.random.bool();
+        let kept = self.random.usize(..=self.renamed.len());
+        for (number, renamed) in std::mem::take(&mut self.renamed).into_iter().enumerate() {
+            let is_kept = if is_journal {
+                number < kept
+            } else {
+                self.random.bool()
+            };
+            if is_kept {
+                renamed.apply(&mut self.durable_names);
+            }
+        }
+        let directories: BTreeSet<_> = self.durable_names.keys().cloned().collect();
+        self.durable_names.retain(|name, _| {
+            let within = name.trim_end_matches('/').rfind('/');
+            within.is_none_or(|slash| directories.contains(&name[..=slash]))
+        });
+        self.names = self.durable_names.clone();
+    }
+}
+
+impl Renamed {
+    fn apply(&self, names: &mut Names) {
+        if let Some(from) = &self.from {
+            names.remove(from);
+        }
+        if let Some((to, inode)) = &self.to {
+            names.insert(to.clone(), *inode);
+        }
+    }
 }
 
 impl File {
@@ -199,12 +291,20 @@ impl File {
             self.set_length(end);
         }
         self.shown[offset..end].copy_from_slice(bytes);
-        self.dirty.extend(offset / SECTOR..end.div_ceil(SECTOR));
+        self.change(offset..end);
     }
 
     fn set_length(&mut self, length: usize) {
-        self.dirty.insert(self.shown.len().min(length) / SECTOR);
+        let before = self.shown.len();
         self.shown.resize(length, 0);
+        self.change(before.min(length)..before.max(length));
+    }
+
+    fn change(&mut self, bytes: Range<usize>) {
+        for sector in bytes.start / SECTOR..bytes.end.div_ceil(SECTOR) {
+            self.dirty.insert(sector);
+            self.lost.remove(&sector);
+        }
     }
 
     fn sync(&mut self) {
@@ -216,27 +316,58 @@ impl File {
 
     /// Some of it reaches the medium, the rest never will.
     fn sync_in_vain(&mut self, random: &mut fastrand::Rng) {
-        if random.bool() {
-            self.durable.resize(self.shown.len(), 0);
-        }
-        for sector in std::mem::take(&mut self.dirty) {
+        self.write_back_some(random);
+        self.lost.append(&mut self.dirty);
+    }
+
+    fn lose_power(&mut self, random: &mut fastrand::Rng) {
+        self.write_back_some(random);
+        self.shown.clone_from(&self.durable);
+        self.dirty.clear();
+        self.lost.clear();
+    }
+
+    /// A length on the way from the durable one to the one that is shown, and any of the sectors.
+    fn write_back_some(&mut self, random: &mut fastrand::Rng) {
+        let (durable, shown) = (self.durable.len(), self.shown.len());
+        let length = match random.u8(..3) {
+            0 => durable,
+            // What shortens a file does so at once.
+            1 if durable < shown => random.usize(durable..=shown),
+            _ => shown,
+        };
+        self.durable.resize(length, 0);
+        for sector in self.dirty.clone() {
             if random.bool() {
                 self.write_back(sector);
+                if sector_of(sector, self.shown.len()).end <= length {
+                    self.dirty.remove(&sector);
+                }
             }
         }
     }
 
-    fn lose_power(&mut self, random: &mut fastrand::Rng) {
-        self.sync_in_vain(random);
-        self.shown.clone_from(&self.durable);
+    /// Shows what is on the medium in place of what never got there.
+    fn reread_some(&mut self, random: &mut fastrand::Rng) {
+        for sector in self.lost.clone() {
+            if random.bool() {
+                for at in sector_of(sector, self.shown.len()) {
+                    self.shown[at] = self.durable.get(at).copied().unwrap_or(0);
+                }
+                self.lost.remove(&sector);
+            }
+        }
     }
 
     fn write_back(&mut self, sector: usize) {
-        let length = self.durable.len().min(self.shown.len());
-        let from = (sector * SECTOR).min(length);
-        let to = (from + SECTOR).min(length);
-        self.durable[from..to].copy_from_slice(&self.shown[from..to]);
+        let bytes = sector_of(sector, self.durable.len().min(self.shown.len()));
+        self.durable[bytes.clone()].copy_from_slice(&self.shown[bytes]);
     }
+}
+
+/// The bytes of a sector, of a file of this length.
+fn sector_of(sector: usize, length: usize) -> Range<usize> {
+    (sector * SECTOR).min(length)..((sector + 1) * SECTOR).min(length)
 }
 
 impl Storage for Simulated {
@@ -245,7 +376,7 @@ impl Storage for Simulated {
             let names = medium.names.keys();
             let own = names.filter_map(|name| name.strip_prefix(&self.prefix));
             Ok(own
-                .filter(|name| !name.contains('/'))
+                .filter(|name| !name.is_empty() && !name.contains('/'))
                 .map(str::to_owned)
                 .collect())
         })
@@ -258,9 +389,12 @@ impl Storage for Simulated {
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let inode = self.atomically(|medium| {
-            medium.files.push(File::default());
-            let inode = medium.files.len() - 1;
-            medium.names.insert(self.path(name), inode);
+            let inode = medium.new_inode();
+            medium.rename(Renamed {
+                directory: self.prefix.clone(),
+                from: None,
+                to: Some((self.path(name), inode)),
+            });
             Ok(inode)
         })?;
         Ok(self.open_inode(inode))
@@ -269,8 +403,11 @@ impl Storage for Simulated {
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         self.atomically(|medium| {
             let inode = medium.inode(&self.path(from))?;
-            medium.names.remove(&self.path(from));
-            medium.names.insert(self.path(to), inode);
+            medium.rename(Renamed {
+                directory: self.prefix.clone(),
+                from: Some(self.path(from)),
+                to: Some((self.path(to), inode)),
+            });
             Ok(())
         })
     }
@@ -278,21 +415,36 @@ impl Storage for Simulated {
     fn remove(&self, name: &str) -> io::Result<()> {
         self.atomically(|medium| {
             medium.inode(&self.path(name))?;
-            medium.names.remove(&self.path(name));
+            medium.rename(Renamed {
+                directory: self.prefix.clone(),
+                from: Some(self.path(name)),
+                to: None,
+            });
             Ok(())
         })
     }
 
     fn sync(&self) -> io::Result<()> {
         self.atomically(|medium| {
-            medium.durable_names = medium.names.clone();
+            medium.sync_names(&self.prefix);
             Ok(())
         })
     }
 
     fn directory(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
         let directory = self.within(name);
-        self.atomically(|_| Ok(Arc::new(directory) as Arc<dyn Storage>))
+        self.atomically(|medium| {
+            if !medium.names.contains_key(&directory.prefix) {
+                let inode = medium.new_inode();
+                medium.rename(Renamed {
+                    directory: self.prefix.clone(),
+                    from: None,
+                    to: Some((directory.prefix.clone(), inode)),
+                });
+            }
+            Ok(())
+        })?;
+        Ok(Arc::new(directory))
     }
 }
 

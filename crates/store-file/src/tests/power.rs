@@ -1,9 +1,17 @@
+use std::io::ErrorKind;
+
 use super::workload::{Workload, open, payloads};
 use super::{Run, seeds};
 use crate::storage::simulated::{Fault, Simulated};
 
+/// How many groups of appends are committed after each opening.
+const GROUPS: usize = 5;
+
+/// The same where each run is followed by many of a recovery.
+const FEW_GROUPS: usize = 3;
+
 /// Opens, appends, opens again and appends again; ends early where the medium does.
-fn life(medium: &Simulated, workload: &mut Workload) {
+fn life(medium: &Simulated, workload: &mut Workload, groups: usize) {
     for _ in 0..2 {
         let Ok(mut engine) = open(medium) else {
             return;
@@ -11,36 +19,41 @@ fn life(medium: &Simulated, workload: &mut Workload) {
         if !workload.check(&mut engine) {
             return;
         }
-        workload.run(&mut engine, 5);
+        workload.run(&mut engine, groups);
     }
 }
 
-fn operations_in_a_life(seed: u64) -> u64 {
+fn operations_in_a_life(seed: u64, groups: usize) -> u64 {
     let medium = Simulated::new(seed);
-    life(&medium, &mut Workload::new(seed));
+    life(&medium, &mut Workload::new(seed), groups);
     medium.operations()
+}
+
+/// What the next process finds.
+fn restart(medium: &Simulated, fault: Fault) -> Simulated {
+    match fault {
+        Fault::PowerCut => medium.after_power_cut(),
+        Fault::Kill | Fault::Error(_) => medium.after_kill(),
+    }
 }
 
 /// Everything that was answered is there after the end came at any operation, and everything
 /// that was in doubt is there wholly or not at all; and so again after a second end.
 fn survives(first: Fault, second: Fault) {
-    let restart = |medium: &Simulated, fault| match fault {
-        Fault::PowerCut => medium.after_power_cut(),
-        _ => medium.after_kill(),
-    };
+    let mut runs = 0;
     for seed in seeds(6) {
-        for operation in 0..operations_in_a_life(seed) {
+        for operation in 0..operations_in_a_life(seed, GROUPS) {
             let _run = Run(format!(
                 "{first:?} at operation {operation}, then {second:?}; seed {seed}"
             ));
             let medium = Simulated::new(seed ^ operation << 32);
             let mut workload = Workload::new(seed);
             medium.fail_at(operation, first);
-            life(&medium, &mut workload);
+            life(&medium, &mut workload, GROUPS);
 
             let medium = restart(&medium, first);
             medium.fail_at(operation % 61, second);
-            life(&medium, &mut workload);
+            life(&medium, &mut workload, GROUPS);
 
             let medium = restart(&medium, second);
             let mut engine = open(&medium).expect("a store that lost power opens again");
@@ -49,8 +62,45 @@ fn survives(first: Fault, second: Fault) {
                 "what was recovered can be read"
             );
             assert!(workload.writes(&mut engine), "a recovered store writes");
+            runs += 1;
         }
     }
+    println!("{first:?}, then {second:?}: {runs} runs");
+}
+
+/// The end comes at any operation of a life, and the next at any operation of the recovery from
+/// it: what a recovery leaves half done is recovered from as well.
+fn survives_in_recovery(first: Fault, second: Fault) {
+    let mut runs = 0;
+    for seed in seeds(1) {
+        for operation in 0..operations_in_a_life(seed, FEW_GROUPS) {
+            let medium = Simulated::new(seed ^ operation << 32);
+            let mut workload = Workload::new(seed);
+            medium.fail_at(operation, first);
+            life(&medium, &mut workload, FEW_GROUPS);
+
+            let medium = restart(&medium, first);
+            let whole = medium.copy();
+            drop(open(&whole).expect("nothing fails"));
+            for at in 0..whole.operations() - medium.operations() {
+                let _run = Run(format!(
+                    "{first:?} at operation {operation}, then {second:?} at operation {at} of recovery; seed {seed}"
+                ));
+                let medium = medium.copy();
+                medium.fail_at(at, second);
+                drop(open(&medium));
+
+                let medium = restart(&medium, second);
+                let mut engine = open(&medium).expect("a store opens after an end of recovery");
+                assert!(
+                    workload.clone().check(&mut engine),
+                    "what was recovered can be read"
+                );
+                runs += 1;
+            }
+        }
+    }
+    println!("{first:?}, then {second:?} in recovery: {runs} runs");
 }
 
 /// A commit larger than what is made ready ahead leaves remains far beyond the end of the log.
@@ -104,4 +154,22 @@ fn what_was_answered_survives_the_end_of_the_process_at_every_operation() {
 #[test]
 fn what_a_killed_process_left_is_durable_before_it_is_shown() {
     survives(Fault::Kill, Fault::PowerCut);
+}
+
+#[test]
+fn what_a_failure_left_is_durable_before_it_is_shown() {
+    survives(Fault::Error(ErrorKind::Other), Fault::PowerCut);
+    survives(Fault::Error(ErrorKind::StorageFull), Fault::PowerCut);
+}
+
+#[test]
+fn recovery_survives_power_cuts_at_every_operation() {
+    survives_in_recovery(Fault::PowerCut, Fault::PowerCut);
+    survives_in_recovery(Fault::Kill, Fault::PowerCut);
+}
+
+#[test]
+fn recovery_survives_failures_of_every_operation() {
+    survives_in_recovery(Fault::PowerCut, Fault::Error(ErrorKind::Other));
+    survives_in_recovery(Fault::Error(ErrorKind::Other), Fault::PowerCut);
 }

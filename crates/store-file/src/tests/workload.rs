@@ -4,13 +4,14 @@ use std::sync::Arc;
 use eventwire_store::backend;
 use eventwire_store::{
     Actual, Append, AppendError, Appended, Conflict, Consumer, EventType, IdempotencyKey, Item,
-    NewEvent, Position, Query, ReadError, ReadOptions, StreamName, Tag,
+    NewEvent, Position, Query, ReadError, ReadOptions, RecordedEvent, Snapshot, SnapshotName,
+    StreamName, Tag,
 };
 use futures_executor::block_on;
 
 use crate::engine::Engine;
 use crate::error::OpenError;
-use crate::format::Checkpoint;
+use crate::format::{Checkpoint, u64_of};
 use crate::log::SharedLog;
 use crate::request::Request;
 use crate::segment::Growth;
@@ -44,24 +45,38 @@ pub(super) fn found(
     query: Query,
     options: ReadOptions,
 ) -> Result<Payloads, ReadError> {
+    let events = events(log, query, options)?;
+    Ok(events.iter().map(payload_of).collect())
+}
+
+/// The events that a reader finds.
+fn events(
+    log: &Arc<SharedLog>,
+    query: Query,
+    options: ReadOptions,
+) -> Result<Vec<RecordedEvent>, ReadError> {
     block_on(async {
         let mut items = backend::read(Arc::clone(log), query, options);
-        let mut payloads = Vec::new();
+        let mut events = Vec::new();
         while let Some(item) = items.next().await {
             if let Item::Event(event) = item? {
-                payloads.push(String::from_utf8(event.data.to_vec()).expect("payloads are text"));
+                events.push(event);
             }
         }
-        Ok(payloads)
+        Ok(events)
     })
+}
+
+fn payload_of(event: &RecordedEvent) -> String {
+    String::from_utf8(event.data.to_vec()).expect("payloads are text")
 }
 
 /// A series of appends that a seed decides, and what is known about each.
 ///
 /// Invariant: `certain` is what the log must begin with; after it, it may hold `in_doubt` or
 /// nothing. The checkpoints are `checkpoints`, or, where the log holds what is in doubt, those
-/// in doubt.
-#[derive(Debug)]
+/// in doubt. The snapshot is one of `snapshots`, or none.
+#[derive(Debug, Clone)]
 pub(super) struct Workload {
     random: fastrand::Rng,
     next: u64,
@@ -71,6 +86,8 @@ pub(super) struct Workload {
     checkpoints_in_doubt: Option<Checkpoints>,
     /// Answered appends with a key.
     keyed: Vec<(Append, Appended)>,
+    /// Saved since the last removal that was answered.
+    snapshots: Vec<Snapshot>,
 }
 
 impl Workload {
@@ -83,6 +100,7 @@ impl Workload {
             checkpoints: Checkpoints::new(),
             checkpoints_in_doubt: None,
             keyed: Vec::new(),
+            snapshots: Vec::new(),
         }
     }
 
@@ -102,6 +120,23 @@ impl Workload {
             if self.random.bool() {
                 file_indexes(engine);
             }
+            self.keep_snapshot(engine);
+        }
+    }
+
+    /// Saves a snapshot of what is certain, removes the one there is, or does neither.
+    fn keep_snapshot(&mut self, engine: &Engine) {
+        match self.random.u8(..8) {
+            0 => {
+                let removed = engine.snapshots.remove(&snapshot_name());
+                self.snapshots.retain(|_| removed.is_err());
+            }
+            1 | 2 => {
+                let snapshot = snapshot(self.certain.len());
+                drop(engine.snapshots.save(&snapshot_name(), &snapshot));
+                self.snapshots.push(snapshot);
+            }
+            _ => {}
         }
     }
 
@@ -185,9 +220,10 @@ impl Workload {
     /// the medium ended before all was seen.
     #[must_use]
     pub(super) fn check(&mut self, engine: &mut Engine) -> bool {
-        let Ok(found) = payloads(&engine.log) else {
+        let Ok(all) = events(&engine.log, Query::all(), ReadOptions::all()) else {
             return false;
         };
+        let found: Payloads = all.iter().map(payload_of).collect();
         let whole = [self.certain.clone(), self.in_doubt.clone()].concat();
         assert!(
             found == self.certain || found == whole,
@@ -212,6 +248,23 @@ impl Workload {
         self.certain = found;
         self.checkpoints = checkpoints;
         self.in_doubt.clear();
+        for query in queries() {
+            let Ok(found) = events(&engine.log, query.clone(), ReadOptions::all()) else {
+                return false;
+            };
+            let expected = all.iter().filter(|event| query.matches(event.as_ref()));
+            assert_eq!(found, expected.cloned().collect::<Vec<_>>(), "{query:?}");
+        }
+        let Ok(snapshot) = engine.snapshots.read(&snapshot_name()) else {
+            return false;
+        };
+        if let Some(snapshot) = snapshot {
+            assert!(
+                self.snapshots.contains(&snapshot),
+                "not saved: {snapshot:?}"
+            );
+            assert!(snapshot.position.to_parts().1 <= u64_of(self.certain.len()));
+        }
         for (append, appended) in self.keyed.clone() {
             let answer = engine.committer.commit(&[request(append)]).pop();
             let answer = answer.expect("one answer");
@@ -285,6 +338,26 @@ impl Workload {
         let event_type = EventType::new("posted").expect("a type");
         let tag = Tag::new(format!("by:{}", self.random.u8(..4))).expect("a tag");
         NewEvent::new(event_type, payload).tag(tag)
+    }
+}
+
+/// One for each of the names that events are found by.
+fn queries() -> impl Iterator<Item = Query> {
+    let stream = |n| Query::stream(StreamName::new(format!("room-{n}")).expect("a name"));
+    let tag = |n| Query::tags([Tag::new(format!("by:{n}")).expect("a tag")]);
+    (0..3).map(stream).chain((0..4).map(tag))
+}
+
+fn snapshot_name() -> SnapshotName {
+    SnapshotName::new("fold").expect("a name")
+}
+
+/// The snapshot of a log of so many events: of one sector, or of several.
+fn snapshot(events: usize) -> Snapshot {
+    Snapshot {
+        position: Position::from_parts(0, u64_of(events)),
+        schema: 1,
+        data: format!("{events} ").repeat(events * 8).into(),
     }
 }
 
