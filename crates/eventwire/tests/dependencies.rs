@@ -42,7 +42,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     ),
     (
         "eventwire-store-file",
-        &["bytes", "crc-fast", "eventwire-store", "thiserror"],
+        &["bytes", "crc-fast", "eventwire-store", "foldhash", "thiserror"],
     ),
     (
         "eventwire-store-testkit",

@@ -10,6 +10,7 @@
 
 use std::error::Error;
 use std::fs;
+use std::path::Path;
 use std::time::Instant;
 
 use eventwire_store::{
@@ -35,8 +36,21 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("{events} events written in {:.1?}", begin.elapsed());
     println!("{:.1} MiB resident before closing", resident()?);
+    // What a killed process leaves.
+    let killed = tempfile::tempdir()?;
+    copy(directory.path(), killed.path())?;
     store.close();
     drop(store);
+
+    let begin = Instant::now();
+    let store = FileStore::open(killed.path())?;
+    let elapsed = begin.elapsed();
+    println!(
+        "after a kill opened in {elapsed:.2?}, {:?}",
+        store.recovery()
+    );
+    drop(store);
+    killed.close()?;
 
     for _ in 0..3 {
         let before = resident()?;
@@ -88,6 +102,23 @@ fn count(store: &FileStore, query: Query) -> Result<u64, Box<dyn Error>> {
         }
         Ok(count)
     })
+}
+
+/// Copies a directory. An index of what is not in the copy of the log is not believed.
+fn copy(from: &Path, to: &Path) -> Result<(), Box<dyn Error>> {
+    for entry in fs::read_dir(from)? {
+        let (path, to) = {
+            let entry = entry?;
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if path.is_dir() {
+            fs::create_dir(&to)?;
+            copy(&path, &to)?;
+        } else {
+            fs::copy(path, to)?;
+        }
+    }
+    Ok(())
 }
 
 /// MiB of this process that are in memory, as Linux counts them.

@@ -12,11 +12,15 @@ use crate::judge::{Verdict, judge};
 use crate::log::SharedLog;
 use crate::number;
 use crate::request::Request;
-use crate::segment::{Room, Tail};
+use crate::segment::{FRAMES_FROM, Room, Tail};
 use crate::storage::Storage;
 
 /// The answer to an append. To a note alone, it has no positions.
 pub(crate) type Answer = Result<Appended, AppendError>;
+
+/// The part of what is enough for an index that is worth one when the store is closed; less is
+/// read faster than it is written.
+const REST: usize = 8;
 
 /// When a full disk is worth another try.
 const FULL_RETRY: Duration = Duration::from_secs(1);
@@ -33,6 +37,8 @@ pub(crate) struct Committer {
     identity: Label,
     log: Arc<SharedLog>,
     tail: Tail,
+    /// Up to where an index that is sealed has the segment.
+    sealed_to: u64,
     frame: FrameBuffer,
 }
 
@@ -44,12 +50,17 @@ impl Committer {
         log: Arc<SharedLog>,
         tail: Tail,
     ) -> Self {
+        let sealed_to = match log.read().sealed.last() {
+            Some(last) if last.segment().first == tail.segment.first => last.end(),
+            _ => FRAMES_FROM,
+        };
         Self {
             storage,
             indexes,
             identity,
             log,
             tail,
+            sealed_to,
             frame: FrameBuffer::default(),
         }
     }
@@ -112,11 +123,15 @@ impl Committer {
     fn make_room(&mut self, requests: &[Request]) -> Result<Room, IoFailure> {
         let body = requests.iter().map(|request| request.bytes).sum();
         let needed = u64_of(frame_bytes(body));
-        // A segment is named by its first event, so it is not left before it has one.
-        let has_events = self.tail.segment.first <= self.log.shown();
+        // A segment is named by its first event, so it is not left before it has one; nor while
+        // it may end in notes that no index has, for those are read from the last segment only.
+        let has_events = self.log.read().open.events() > 0;
         let room = if has_events && self.tail.is_full_for(needed) {
             self.roll(needed)
         } else {
+            if self.is_due_to_seal() {
+                self.seal();
+            }
             self.tail.make_room(needed)
         };
         room.map_err(|error| self.failed("making space in", error))
@@ -130,26 +145,55 @@ impl Committer {
         let Some(tail) = next else {
             return Ok(Room::Full);
         };
-        let last_frame = self
-            .tail
-            .last_frame
-            .expect("a segment that is left has events");
-        let mut state = self.log.write();
-        let sealed = SealedIndex {
-            index: std::mem::replace(&mut state.open, MemoryIndex::new(first)),
-            notes: state.notes.all(),
-            last_frame,
-        };
-        state.sealed.push(Sealed::Memory(Arc::new(sealed)));
-        state.segments.push(Arc::clone(&tail.segment));
-        drop(state);
+        self.seal();
+        self.log.write().segments.push(Arc::clone(&tail.segment));
         self.tail = tail;
+        self.sealed_to = FRAMES_FROM;
         Ok(Room::Ready)
     }
 
-    /// The next index that has no file yet; when to write it is for the caller to choose.
+    /// Whether the index in memory has enough to be put into a file, and the one before it has
+    /// been: where files cannot be had, or not as fast, memory holds more rather than more pieces.
+    fn is_due_to_seal(&self) -> bool {
+        let state = self.log.read();
+        let growth = self.tail.growth();
+        let is_enough = state.open.events() >= growth.index_events
+            || self.tail.end - self.sealed_to >= growth.index_bytes;
+        is_enough
+            && state.open.events() > 0
+            && !matches!(state.sealed.last(), Some(Sealed::Memory(_)))
+    }
+
+    /// Whether closing the store should leave it an index of what it has in memory.
+    pub(crate) fn seal_rest(&mut self) {
+        let growth = self.tail.growth();
+        let events = self.log.read().open.events();
+        if self.log.failure().is_none() && events >= growth.index_events / REST {
+            self.seal();
+        }
+    }
+
+    /// Ends the index in memory, which has events, and begins another. Everything that is in it is
+    /// durable and shown: no request is half taken in.
+    fn seal(&mut self) {
+        let last_frame = self.tail.last_frame.expect("a commit brought the events");
+        let mut state = self.log.write();
+        let next = MemoryIndex::new(state.last() + 1);
+        let sealed = SealedIndex {
+            segment: Arc::clone(&self.tail.segment),
+            index: std::mem::replace(&mut state.open, next),
+            notes: state.notes.all(),
+            last_frame,
+            end: self.tail.end,
+        };
+        state.sealed.push(Sealed::Memory(Arc::new(sealed)));
+        drop(state);
+        self.sealed_to = self.tail.end;
+    }
+
+    /// What is to be done next about the files of indexes; when is for the caller to choose.
     pub(crate) fn next_filing(&self) -> Option<Filing> {
-        Filing::next(&self.indexes, &self.log)
+        Filing::next(&self.indexes, &self.log, self.tail.growth().index_fan)
     }
 
     /// Judges a request, and puts what it writes into the frame and the state.

@@ -7,11 +7,11 @@ use eventwire_store::{
 };
 
 use crate::error::{Damage, IoFailure, OpenError};
-use crate::index::{BadIndex, Hidden, PageCache, Sealed, SealedIndex, View};
+use crate::index::{BadIndex, Hidden, PageCache, RecentVersions, Sealed, SealedIndex, View};
 use crate::notes::Notes;
 use crate::number;
 use crate::plan::{Plan, Stretch};
-use crate::scan::{End, Scan};
+use crate::scan::{Frontier, Scan};
 use crate::segment::Segment;
 use crate::state::State;
 
@@ -53,6 +53,11 @@ impl SharedLog {
     /// The position of the last event readers are shown.
     pub(crate) fn shown(&self) -> u64 {
         number::of(self.watermark.position())
+    }
+
+    /// The versions of streams that were written to of late.
+    pub(crate) fn recent(&self) -> Arc<RecentVersions> {
+        Arc::clone(&self.read().recent)
     }
 
     /// What pages of indexes are kept in.
@@ -117,30 +122,38 @@ impl SharedLog {
         }
     }
 
-    /// Makes the index of a segment again, in memory. The writer will put it into a file.
-    fn mend(&self, first: u64) -> Result<(), OpenError> {
+    /// Makes an index again, in memory. The writer will put it into a file.
+    pub(crate) fn mend(&self, first: u64) -> Result<(), OpenError> {
         let state = self.read();
-        let number = state.segment_of(first);
-        let segment = Arc::clone(&state.segments[number]);
-        let end = state.segments[number + 1].first;
+        let Some(number) = state.index_of(first) else {
+            return Ok(());
+        };
+        let bad = state.sealed[number].clone();
         let before = number.checked_sub(1).map(|at| state.sealed[at].clone());
         drop(state);
-        let mut notes = match before.map(|sealed| sealed.notes()) {
+        let mut notes = match before.as_ref().map(Sealed::notes) {
             None => Notes::default(),
             Some(Ok(notes)) => Notes::of(notes),
             Some(Err(BadIndex { first })) => return self.mend(first),
         };
-        let scanned = Scan::new(&segment, &mut notes)?.run()?;
-        // What is torn may be notes alone.
-        let is_torn = matches!(scanned.end, End::Torn { .. });
-        if is_torn || scanned.index.last() + 1 != end {
-            let what = "it does not hold the commits up to the next segment";
+        let segment = bad.segment();
+        let before = before.filter(|before| Arc::ptr_eq(before.segment(), segment));
+        let from = Frontier::after(before.as_ref(), segment);
+        let scanned = Scan::new(segment, from, &mut notes)?.run_to(bad.end())?;
+        if scanned.at != bad.end() || scanned.index.last() != bad.last() {
+            let what = "it does not hold the commits that its index had";
             let damage = Damage::new(&segment.name, scanned.at, what);
             return Err(OpenError::Damaged(damage));
         }
-        let sealed = SealedIndex::of(scanned, &mut notes);
-        self.write().sealed[number] = Sealed::Memory(Arc::new(sealed));
-        self.cache.forget(first);
+        let sealed = SealedIndex {
+            segment: Arc::clone(segment),
+            index: scanned.index,
+            notes: notes.all(),
+            last_frame: bad.last_frame(),
+            end: bad.end(),
+        };
+        let sealed = Sealed::Memory(Arc::new(sealed));
+        self.write().replace(&[bad], sealed);
         Ok(())
     }
 
@@ -180,33 +193,29 @@ impl SharedLog {
         }
     }
 
-    /// The index of a segment that is no longer written to is looked into without the lock, for
-    /// it may have to be read from the disk.
+    /// A sealed index is looked into without the lock, for it may have to be read from the disk.
     fn try_look_at<T>(
         &self,
         at: u64,
         look: impl FnOnce(View<'_>, &Arc<Segment>, Hidden) -> Result<T, BadIndex>,
     ) -> Result<T, BadIndex> {
         let state = self.read();
-        let number = state.segment_of(at);
-        let segment = Arc::clone(&state.segments[number]);
-        match state.sealed.get(number).cloned() {
-            Some(sealed) => {
-                let news = state.news(sealed.view());
-                drop(state);
-                let hidden = sealed.view().hidden(&news)?;
-                look(sealed.view(), &segment, hidden)
-            }
-            None => {
-                let view = View::Memory(&state.open);
-                look(view, &segment, state.hidden(view)?)
-            }
+        if let Some(number) = state.index_of(at) {
+            let sealed = state.sealed[number].clone();
+            let news = state.news(sealed.view());
+            drop(state);
+            let hidden = sealed.view().hidden(&news)?;
+            look(sealed.view(), sealed.segment(), hidden)
+        } else {
+            let segment = state.segments.last().expect("a log has a segment");
+            let view = View::Memory(&state.open);
+            look(view, segment, state.hidden(view)?)
         }
     }
 
     /// None where something was dropped meanwhile, for a part of what was found may be of it.
     ///
-    /// Segment by segment.
+    /// Index by index.
     fn try_plan(
         &self,
         query: &Query,

@@ -14,3 +14,10 @@ pub(crate) fn of(position: Position) -> u64 {
         _ => u64::MAX,
     }
 }
+
+/// The number that a file's name of 20 digits has before its ending; none for any other name.
+pub(crate) fn in_name(name: &str, ending: &str) -> Option<u64> {
+    let digits = name.strip_suffix(ending)?;
+    let is_number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| digits.parse().ok())?
+}

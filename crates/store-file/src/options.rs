@@ -34,6 +34,9 @@ impl FileOptions {
                 limit: 256 << 20,
                 least_ahead: 256 << 10,
                 most_ahead: 8 << 20,
+                index_events: 16 << 10,
+                index_bytes: 4 << 20,
+                index_fan: 8,
             },
         }
     }
@@ -49,8 +52,9 @@ impl FileOptions {
     }
 
     /// Sets how long a file of the log gets before the next is begun. A commit is never
-    /// split, so a file that holds but one can be longer. Opening reads the last file: shorter
-    /// ones make it faster, longer ones lookups in a large log. More than 64 GiB cannot be had.
+    /// split, so a file that holds but one can be longer. Each file costs opening the store some
+    /// microseconds, and so does it a lookup of a name that is not there. More than 64 GiB cannot
+    /// be had.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.growth.limit = bytes.min(MAX_SEGMENT_BYTES);
@@ -59,7 +63,8 @@ impl FileOptions {
 
     /// Opens the store in a directory, which is made where it does not exist.
     ///
-    /// Blocks while it reads the last segment of the log, and those that have no index.
+    /// Blocks while it reads what no index has: after a kill the last megabytes of the log,
+    /// and segments whose index is missing.
     ///
     /// # Errors
     /// [`OpenError`], named for what to do next.

@@ -133,7 +133,7 @@ impl Stretch {
         }
     }
 
-    /// Looks into the index of the segment that holds the next place.
+    /// Looks into the index, of a segment's events, that holds the next place.
     pub(crate) fn look(
         &mut self,
         view: View<'_>,
@@ -150,7 +150,7 @@ impl Stretch {
             }
             Way::Backward(from, floor) => {
                 self.backward(&search, segment, from, floor)?;
-                self.way = Way::Backward(segment.first - 1, floor);
+                self.way = Way::Backward(view.first() - 1, floor);
             }
         }
         Ok(())

@@ -2,11 +2,11 @@ use std::io;
 use std::sync::Arc;
 
 use crate::error::{Damage, OpenError};
-use crate::format::{Kind, Label};
+use crate::format::{Kind, Label, u64_of};
 use crate::identity::read_label;
 use crate::index::{self, FileIndex, PageCache, Sealed, SealedIndex};
 use crate::notes::Notes;
-use crate::scan::{End, Scan, Scanned, WholeFrame};
+use crate::scan::{End, Frontier, Scan, Scanned, WholeFrame};
 use crate::segment::{self, Growth, Segment, Tail};
 use crate::state::State;
 use crate::storage::Storage;
@@ -19,9 +19,11 @@ pub struct Recovery {
     pub events: u64,
     /// Files of the log.
     pub segments: usize,
-    /// Those of them that were read. The last one always is, the others where they have no
-    /// index, or one that is not theirs.
+    /// Those of them that were read, as far as they have no index. The end of the last one always
+    /// is, of the others what has no index, or one that is not theirs.
     pub segments_read: usize,
+    /// Events that were read there.
+    pub events_read: u64,
     /// Bytes of a commit that was cut off because it had not been written to its end. No
     /// append in it was ever answered.
     pub bytes_cut: u64,
@@ -35,8 +37,8 @@ pub(crate) struct Recovered {
     pub(crate) report: Recovery,
 }
 
-/// Makes the log known, and its end ready to be written. A segment that was left and has its
-/// index in a file is not read.
+/// Makes the log known, and its end ready to be written. What has its index in a file is not
+/// read.
 ///
 /// # Durability
 /// Everything that is in an index is durable on return, and what was cut off is gone for good.
@@ -59,32 +61,37 @@ pub(crate) fn recover(
     };
 
     let mut found = Found::default();
-    for &first in left {
+    for (&first, &next) in left.iter().zip(&firsts[1..]) {
         found.refuse_gap(first)?;
         let segment = Arc::new(open_segment(storage, identity, first)?);
-        match FileIndex::open(indexes, &segment, cache) {
-            Some(index) => found.sealed.push(Sealed::File(Arc::new(index))),
-            None => found.read(&segment)?,
+        found.take_indexes(indexes, &segment, next, cache);
+        if found.next() < next {
+            found.read(&segment)?;
         }
         found.segments.push(segment);
     }
     found.refuse_gap(last)?;
     let segment = Arc::new(open_segment(storage, identity, last)?);
-    forget_index(indexes, last)?;
+    found.take_indexes(indexes, &segment, u64::MAX, cache);
     let mut notes = found.notes()?;
-    let scanned = Scan::new(&segment, &mut notes)?.run()?;
-    found.segments.push(Arc::clone(&segment));
-    let tail = settle(segment, &scanned, growth)?;
+    let scanned = Scan::new(&segment, found.frontier(&segment), &mut notes)?.run()?;
+    let last_frame = found.last_frame(&segment);
+    let tail = settle(Arc::clone(&segment), &scanned, last_frame, growth)?;
+    forget_others(indexes, &found.sealed)?;
+    found.segments.push(segment);
+    let events_read = found.events_read + scanned.index.events();
     let state = State {
         open: scanned.index,
         sealed: found.sealed,
         segments: found.segments,
         notes,
+        recent: Arc::default(),
     };
     let report = Recovery {
         events: state.last(),
         segments: state.segments.len(),
         segments_read: found.read + 1,
+        events_read: u64_of(events_read),
         bytes_cut: match scanned.end {
             End::Clean => 0,
             End::Torn { bytes, .. } => bytes,
@@ -97,19 +104,26 @@ pub(crate) fn recover(
     })
 }
 
-/// The segments that were left, as far as they are known.
+/// The log as far as it is known, from its beginning.
 #[derive(Debug, Default)]
 struct Found {
     sealed: Vec<Sealed>,
+    /// The segments that were left.
     segments: Vec<Arc<Segment>>,
-    /// How many had to be read.
+    /// How many of them had to be read.
     read: usize,
+    /// How many events were read in them.
+    events_read: usize,
 }
 
 impl Found {
+    /// The position of the event that comes next.
+    fn next(&self) -> u64 {
+        self.sealed.last().map_or(0, Sealed::last) + 1
+    }
+
     fn refuse_gap(&self, first: u64) -> Result<(), OpenError> {
-        let last = self.sealed.last().map_or(0, |sealed| sealed.view().last());
-        let expected = last + 1;
+        let expected = self.next();
         if first == expected {
             return Ok(());
         }
@@ -120,8 +134,43 @@ impl Found {
         Err(OpenError::Damaged(damage))
     }
 
-    /// What the notes in these segments came to. Where an index says it badly, all segments are
-    /// read.
+    /// Takes the indexes of a segment, as far as they follow one another; the next segment begins
+    /// with position `end`.
+    fn take_indexes(
+        &mut self,
+        indexes: &dyn Storage,
+        segment: &Arc<Segment>,
+        end: u64,
+        cache: &Arc<PageCache>,
+    ) {
+        let mut next = segment.first;
+        while next < end
+            && let Some(index) = FileIndex::open(indexes, segment, next, cache)
+            && index.last() < end
+        {
+            next = index.last() + 1;
+            self.sealed.push(Sealed::File(Arc::new(index)));
+        }
+    }
+
+    /// The last index, where it is of this segment.
+    fn last_of(&self, segment: &Segment) -> Option<&Sealed> {
+        let last = self.sealed.last();
+        last.filter(|sealed| sealed.segment().first == segment.first)
+    }
+
+    /// Where the frames of a segment begin that are in no index.
+    fn frontier(&self, segment: &Segment) -> Frontier {
+        Frontier::after(self.last_of(segment), segment)
+    }
+
+    /// Where the last frame of a segment begins that is in an index.
+    fn last_frame(&self, segment: &Segment) -> Option<u64> {
+        self.last_of(segment).map(Sealed::last_frame)
+    }
+
+    /// What the notes came to at the end of what is known. Where an index says it badly, all
+    /// segments are read.
     fn notes(&mut self) -> Result<Notes, OpenError> {
         let Some(last) = self.sealed.last() else {
             return Ok(Notes::default());
@@ -131,38 +180,64 @@ impl Found {
         }
         self.sealed.clear();
         self.read = 0;
+        self.events_read = 0;
         for segment in self.segments.clone() {
             self.read(&segment)?;
         }
         self.notes()
     }
 
-    /// Reads the next segment, which another one follows.
+    /// Reads what no index knows of the next segment, which another one follows.
     fn read(&mut self, segment: &Arc<Segment>) -> Result<(), OpenError> {
         let mut notes = self.notes()?;
-        let scanned = Scan::new(segment, &mut notes)?.run()?;
+        let scanned = Scan::new(segment, self.frontier(segment), &mut notes)?.run()?;
         // It was left only once its last commit was durable.
         if let End::Torn { at, .. } = scanned.end {
             let what = "a commit is incomplete, but there is a later segment";
             return Err(OpenError::Damaged(Damage::new(&segment.name, at, what)));
         }
-        let sealed = SealedIndex::of(scanned, &mut notes);
-        self.sealed.push(Sealed::Memory(Arc::new(sealed)));
         self.read += 1;
+        self.events_read += scanned.index.events();
+        let (Some(last_frame), true) = (scanned.last_frame, scanned.index.events() > 0) else {
+            // Nothing, or notes alone: the next segment does not follow, and is refused.
+            return Ok(());
+        };
+        self.sealed.push(Sealed::Memory(Arc::new(SealedIndex {
+            segment: Arc::clone(segment),
+            index: scanned.index,
+            notes: notes.all(),
+            last_frame: last_frame.at,
+            end: scanned.at,
+        })));
         Ok(())
     }
 }
 
-/// Removes the index of the segment that will be written to, which a repair may have made the
-/// last: it will be of another segment by the time it counts.
-fn forget_index(indexes: &dyn Storage, first: u64) -> Result<(), OpenError> {
-    let name = index::name(first);
-    let removed = match indexes.remove(&name) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => indexes.sync(),
+/// Removes the indexes that are not of the log as it is: what was merged, and what a repair has
+/// left behind, which could fit again by the time it counts.
+fn forget_others(indexes: &dyn Storage, sealed: &[Sealed]) -> Result<(), OpenError> {
+    let names = indexes
+        .list()
+        .map_err(OpenError::io("listing", "indexes"))?;
+    let is_known = |first: u64| {
+        let found = sealed.binary_search_by_key(&first, Sealed::first);
+        found.is_ok_and(|number| matches!(sealed[number], Sealed::File(_)))
     };
-    removed.map_err(OpenError::io("removing", &name))
+    let mut are_gone = false;
+    for name in names {
+        if index::first_in(&name).is_some_and(|first| !is_known(first)) {
+            indexes
+                .remove(&name)
+                .map_err(OpenError::io("removing", &name))?;
+            are_gone = true;
+        }
+    }
+    if are_gone {
+        indexes
+            .sync()
+            .map_err(OpenError::io("syncing", "indexes"))?;
+    }
+    Ok(())
 }
 
 fn open_segment(storage: &dyn Storage, identity: &Label, first: u64) -> Result<Segment, OpenError> {
@@ -183,10 +258,17 @@ fn open_segment(storage: &dyn Storage, identity: &Label, first: u64) -> Result<S
     Ok(Segment::new(&label, file))
 }
 
-/// Makes the end of the log what the index says it is.
-fn settle(segment: Arc<Segment>, scanned: &Scanned, growth: Growth) -> Result<Tail, OpenError> {
+/// Makes the end of the log what scanning found it to be. What an index has, from before, was
+/// durable when that was made; its last frame begins at `indexed`.
+fn settle(
+    segment: Arc<Segment>,
+    scanned: &Scanned,
+    indexed: Option<u64>,
+    growth: Growth,
+) -> Result<Tail, OpenError> {
     let name = segment.name.clone();
     let last_frame = scanned.last_frame.as_ref().map(|frame| frame.at);
+    let last_frame = last_frame.or(indexed);
     match (scanned.end, &scanned.last_frame) {
         (End::Torn { at, .. }, _) => {
             segment

@@ -5,10 +5,36 @@ use crate::format::{
     ALIGNMENT, AppendHead, BodyReader, Entry, FRAME_HEADER_BYTES, FrameHeader, could_be_torn,
     decode, u64_of,
 };
-use crate::index::{Kept, MemoryIndex};
+use crate::index::{Kept, MemoryIndex, Sealed};
 use crate::notes::Notes;
 use crate::segment::{FRAMES_FROM, Segment};
 use crate::window::Window;
+
+/// A place in a segment between two frames.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frontier {
+    /// Where the next frame begins.
+    pub(crate) at: u64,
+    /// The position of the next event.
+    pub(crate) position: u64,
+}
+
+impl Frontier {
+    /// Where the frames begin that are not in an index of this segment; the first frame where
+    /// there is none.
+    pub(crate) fn after(index: Option<&Sealed>, segment: &Segment) -> Self {
+        match index {
+            Some(index) => Self {
+                at: index.end(),
+                position: index.last() + 1,
+            },
+            None => Self {
+                at: FRAMES_FROM,
+                position: segment.first,
+            },
+        }
+    }
+}
 
 /// How a segment ends.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +52,7 @@ pub(crate) struct WholeFrame {
     pub(crate) bytes: Bytes,
 }
 
-/// What scanning a segment came to.
+/// What scanning a segment, or the rest of one, came to.
 #[derive(Debug)]
 pub(crate) struct Scanned {
     pub(crate) index: MemoryIndex,
@@ -38,9 +64,9 @@ pub(crate) struct Scanned {
     pub(crate) last_frame: Option<WholeFrame>,
 }
 
-/// Reads a segment, frame by frame, into an index.
+/// Reads a segment, frame by frame from a place on, into an index.
 ///
-/// Invariant: everything below `at` is whole and in the index.
+/// Invariant: everything from that place to `at` is whole and in the index.
 pub(crate) struct Scan<'a> {
     segment: &'a Segment,
     window: Window<'a>,
@@ -51,26 +77,38 @@ pub(crate) struct Scan<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// A scan that takes the notes in that the segment has.
-    pub(crate) fn new(segment: &'a Segment, notes: &'a mut Notes) -> Result<Self, OpenError> {
+    /// A scan from a place on, that takes the notes in that the segment has.
+    pub(crate) fn new(
+        segment: &'a Segment,
+        from: Frontier,
+        notes: &'a mut Notes,
+    ) -> Result<Self, OpenError> {
         let window =
             Window::new(&*segment.file).map_err(OpenError::io("reading", &segment.name))?;
         Ok(Self {
             segment,
             window,
-            index: MemoryIndex::new(segment.first),
+            index: MemoryIndex::new(from.position),
             notes,
-            at: FRAMES_FROM,
+            at: from.at,
             last_frame: None,
         })
     }
 
-    pub(crate) fn run(mut self) -> Result<Scanned, OpenError> {
-        let end = loop {
-            if let Some(end) = self.step()? {
-                break end;
+    /// Scans up to the end.
+    pub(crate) fn run(self) -> Result<Scanned, OpenError> {
+        self.run_to(u64::MAX)
+    }
+
+    /// Scans up to a place, or the end where that comes first.
+    pub(crate) fn run_to(mut self, to: u64) -> Result<Scanned, OpenError> {
+        let mut end = End::Clean;
+        while self.at < to {
+            if let Some(found) = self.step()? {
+                end = found;
+                break;
             }
-        };
+        }
         Ok(Scanned {
             index: self.index,
             end,

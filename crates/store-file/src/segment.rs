@@ -2,6 +2,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::format::{Kind, Label, Seed, u64_of};
+use crate::number;
 use crate::storage::{Storage, StorageFile, Unpublished, is_full, write_zeros};
 
 /// Where the first frame of a segment begins.
@@ -16,6 +17,12 @@ pub(crate) struct Growth {
     /// stay small, and large ones seldom stop for it.
     pub(crate) least_ahead: u64,
     pub(crate) most_ahead: u64,
+    /// What the index in memory holds before it goes to a file: so much is read when the store is
+    /// opened after the process was killed.
+    pub(crate) index_events: usize,
+    pub(crate) index_bytes: u64,
+    /// Indexes of one segment that are merged at a time while it is written to.
+    pub(crate) index_fan: usize,
 }
 
 impl Growth {
@@ -56,9 +63,7 @@ pub(crate) fn name(first: u64) -> String {
 
 /// The position in a segment's name; none for a file that is not a segment.
 pub(crate) fn first_in(name: &str) -> Option<u64> {
-    let digits = name.strip_suffix(".log")?;
-    let is_number = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
-    is_number.then(|| digits.parse().ok())?
+    number::in_name(name, ".log")
 }
 
 /// The end of the log: the one segment that is written to.
@@ -174,6 +179,10 @@ impl Tail {
         Self::create(storage, identity, first, needed, self.growth)
     }
 
+    pub(crate) fn growth(&self) -> Growth {
+        self.growth
+    }
+
     /// Whether the next frame, of this length, belongs into the next segment.
     pub(crate) fn is_full_for(&self, needed: u64) -> bool {
         self.end > FRAMES_FROM && self.end.saturating_add(needed) > self.growth.limit
@@ -202,12 +211,12 @@ fn publish(storage: &dyn Storage, label: &Label, ready: u64) -> io::Result<Arc<d
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::LABEL_BYTES;
+    use crate::format::{FrameBuffer, LABEL_BYTES};
     use crate::storage::simulated::Simulated;
     use eventwire_store::{Epoch, Uuid};
 
     impl Segment {
-        /// A segment that holds nothing one could read, to be indexed.
+        /// A segment with one frame, which holds nothing one could read, to be indexed.
         pub(crate) fn for_index(medium: &Simulated, first: u64) -> Self {
             let label = Label {
                 kind: Kind::Segment,
@@ -216,8 +225,13 @@ mod tests {
                 first,
             };
             let file = medium.create(&name(first)).expect("nothing fails");
-            file.write_at(&label.encode(), 0).expect("nothing fails");
-            Self::new(&label, file)
+            let segment = Self::new(&label, file);
+            let mut frame = FrameBuffer::default();
+            frame.clear();
+            let frame = frame.finish(first, FRAMES_FROM, segment.seed);
+            let bytes = [&label.encode(), frame].concat();
+            segment.file.write_at(&bytes, 0).expect("nothing fails");
+            segment
         }
     }
 

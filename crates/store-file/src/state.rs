@@ -3,34 +3,28 @@ use std::sync::Arc;
 use eventwire_store::{Appended, IdempotencyKey, Query, StreamName, Version};
 
 use crate::dropped::News;
-use crate::index::{BadIndex, Hidden, Kept, MemoryIndex, Sealed, Search, View};
+use crate::index::{BadIndex, Hidden, Kept, MemoryIndex, RecentVersions, Sealed, Search, View};
 use crate::notes::Notes;
 use crate::segment::Segment;
 
 /// Where every event is, and what the log says beside its events.
 ///
 /// Invariant: the segments rise, and each begins with the position after the last of the one
-/// before it. `sealed` has the index of each but the last, whose index is `open`.
+/// before it. So do the indexes: `sealed`, each of events of one segment, and `open`, of events of
+/// the last segment.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) open: MemoryIndex,
     pub(crate) sealed: Vec<Sealed>,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) notes: Notes,
+    pub(crate) recent: Arc<RecentVersions>,
 }
 
 impl State {
     /// The position of the last event; zero where there is none.
     pub(crate) fn last(&self) -> u64 {
         self.open.last()
-    }
-
-    /// The number of the segment that holds a position, or that will.
-    pub(crate) fn segment_of(&self, position: u64) -> usize {
-        let count = self
-            .segments
-            .partition_point(|segment| segment.first <= position);
-        count - 1
     }
 
     /// The version of a stream's last event.
@@ -41,14 +35,41 @@ impl State {
         }
     }
 
-    /// The version of a stream's last event before the segment that is written to.
+    /// The version of a stream's last event before those of the open index.
     pub(crate) fn sealed_version(&self, stream: &StreamName) -> Result<Option<Version>, BadIndex> {
-        for sealed in self.sealed.iter().rev() {
-            if let Some(version) = sealed.view().version(stream)? {
-                return Ok(Some(version));
-            }
+        let is_in_file = |sealed: &Sealed| matches!(sealed, Sealed::File(_));
+        let filed = self.sealed.iter().rposition(is_in_file);
+        let (older, latest) = self.sealed.split_at(filed.map_or(0, |last| last + 1));
+        if let Some(version) = latest_version(latest, stream)? {
+            return Ok(Some(version));
         }
-        Ok(None)
+        match self.recent.get(stream) {
+            Some(version) => Ok(Some(version)),
+            None => latest_version(older, stream),
+        }
+    }
+
+    /// The number of the sealed index that holds a position; none where the open one does.
+    pub(crate) fn index_of(&self, position: u64) -> Option<usize> {
+        let below = self
+            .sealed
+            .partition_point(|sealed| sealed.last() < position);
+        (below < self.sealed.len()).then_some(below)
+    }
+
+    /// Puts an index in the place of those that are `old`, unless they are no longer there.
+    pub(crate) fn replace(&mut self, old: &[Sealed], new: Sealed) -> bool {
+        let Some(begin) = old.first().and_then(|old| self.index_of(old.first())) else {
+            return false;
+        };
+        let end = (begin + old.len()).min(self.sealed.len());
+        let there = &self.sealed[begin..end];
+        let is_there =
+            there.len() == old.len() && there.iter().zip(old).all(|(there, old)| there.is(old));
+        if is_there {
+            self.sealed.splice(begin..end, [new]);
+        }
+        is_there
     }
 
     /// What a key was used for.
@@ -84,8 +105,8 @@ impl State {
         if after >= self.last() {
             return Ok(None);
         }
-        let sealed = self.sealed.get(self.segment_of(after + 1)..);
-        let views = sealed.unwrap_or_default().iter().map(Sealed::view);
+        let from = self.index_of(after + 1).unwrap_or(self.sealed.len());
+        let views = self.sealed[from..].iter().map(Sealed::view);
         for view in views.chain([View::Memory(&self.open)]) {
             let search = Search::new(view, query)?.without(self.hidden(view)?);
             if let Some(found) = search.first_after(after)? {
@@ -97,8 +118,8 @@ impl State {
 
     /// The answer to a repetition of the append that a key was used for.
     pub(crate) fn repeated(&self, kept: Kept) -> Result<Appended, BadIndex> {
-        let view = match self.sealed.get(self.segment_of(kept.first)) {
-            Some(sealed) => sealed.view(),
+        let view = match self.index_of(kept.first) {
+            Some(number) => self.sealed[number].view(),
             None => View::Memory(&self.open),
         };
         Ok(Appended {
@@ -106,4 +127,14 @@ impl State {
             ..view.appended(kept.first, kept.events)?
         })
     }
+}
+
+/// The version of a stream's last event in these indexes.
+fn latest_version(indexes: &[Sealed], stream: &StreamName) -> Result<Option<Version>, BadIndex> {
+    for index in indexes.iter().rev() {
+        if let Some(version) = index.view().version(stream)? {
+            return Ok(Some(version));
+        }
+    }
+    Ok(None)
 }

@@ -57,7 +57,8 @@ struct Handle {
 impl FileStore {
     /// Opens the store in a directory, which is made where it does not exist.
     ///
-    /// Blocks while it reads the last segment of the log, and those that have no index.
+    /// Blocks while it reads what no index has: after a kill the last megabytes of the log,
+    /// and segments whose index is missing.
     /// [`FileOptions`] has more to set.
     ///
     /// # Errors

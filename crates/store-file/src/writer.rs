@@ -56,6 +56,7 @@ fn run(queue: &Queue, mut committer: Committer) {
         wakers.into_iter().for_each(Waker::wake);
         filer.look(&committer);
     }
+    committer.seal_rest();
     filer.finish(&committer);
 }
 

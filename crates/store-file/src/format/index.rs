@@ -2,13 +2,13 @@ use eventwire_store::{Fingerprint, Uuid};
 
 use super::{FRAME_HEADER_BYTES, Fields, Label};
 
-/// What an index of a segment begins with, on a page of its own.
+/// What an index begins with, on a page of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IndexHead {
     pub(crate) label: Label,
-    /// The position of the segment's last event.
+    /// The position of the last event that is in it.
     pub(crate) last: u64,
-    /// Where the segment's last frame begins.
+    /// Where the last frame begins that is in it.
     pub(crate) last_frame: u64,
     /// The header of that frame, which ties the index to what the segment holds.
     pub(crate) frame_header: [u8; FRAME_HEADER_BYTES],
@@ -114,7 +114,7 @@ pub(crate) struct Listing {
     pub(crate) kind: u8,
     /// The length of the name.
     pub(crate) length: u8,
-    /// Of a stream, its version before the segment; of a key, the fingerprint.
+    /// Of a stream, its version before the index; of a key, the fingerprint.
     pub(crate) extra: u64,
 }
 

@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
@@ -18,10 +19,15 @@ const GENERATION: usize = CACHE_BYTES / PAGE_BYTES / 2;
 #[derive(Debug, Default)]
 pub(crate) struct PageCache {
     generations: Mutex<Generations>,
+    next: AtomicU64,
 }
 
-/// Pages by the first position of their segment and their number.
-type Pages = HashMap<(u64, u64), Bytes>;
+/// An index that was opened. Two that have the same name, one after the other, are not the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct IndexId(u64);
+
+/// Pages by their index and their number.
+type Pages = HashMap<(IndexId, u64), Bytes>;
 
 #[derive(Debug, Default)]
 struct Generations {
@@ -30,25 +36,30 @@ struct Generations {
 }
 
 impl PageCache {
-    pub(super) fn get(&self, segment: u64, page: u64) -> Option<Bytes> {
+    /// A new index.
+    pub(super) fn register(&self) -> IndexId {
+        IndexId(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn get(&self, index: IndexId, page: u64) -> Option<Bytes> {
         let mut generations = self.lock();
-        if let Some(data) = generations.young.get(&(segment, page)) {
+        if let Some(data) = generations.young.get(&(index, page)) {
             return Some(data.clone());
         }
-        let data = generations.old.remove(&(segment, page))?;
-        generations.put((segment, page), data.clone());
+        let data = generations.old.remove(&(index, page))?;
+        generations.put((index, page), data.clone());
         Some(data)
     }
 
-    pub(super) fn put(&self, segment: u64, page: u64, data: Bytes) {
-        self.lock().put((segment, page), data);
+    pub(super) fn put(&self, index: IndexId, page: u64, data: Bytes) {
+        self.lock().put((index, page), data);
     }
 
-    /// Lets go of the pages of an index that is replaced.
-    pub(crate) fn forget(&self, segment: u64) {
+    /// Lets go of the pages of an index that nobody has any more.
+    pub(super) fn forget(&self, index: IndexId) {
         let Generations { young, old } = &mut *self.lock();
         for pages in [young, old] {
-            pages.retain(|&(of, _), _| of != segment);
+            pages.retain(|&(of, _), _| of != index);
         }
     }
 
@@ -60,7 +71,7 @@ impl PageCache {
 }
 
 impl Generations {
-    fn put(&mut self, key: (u64, u64), data: Bytes) {
+    fn put(&mut self, key: (IndexId, u64), data: Bytes) {
         if self.young.len() >= GENERATION {
             self.old = std::mem::take(&mut self.young);
         }

@@ -3,9 +3,10 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use eventwire_store::{Appended, Fingerprint, IdempotencyKey, StreamName, Uuid, Version};
+use thiserror::Error;
 
 use super::appended::AppendedBuilder;
-use super::cache::PageCache;
+use super::cache::{IndexId, PageCache};
 use super::filter::Filter;
 use super::hidden::KnownHidden;
 use super::keys::Kept;
@@ -13,28 +14,34 @@ use super::list::FileList;
 use super::memory::Slot;
 use super::term::Term;
 use crate::format::{
-    FRAME_HEADER_BYTES, IndexHead, Kind, LISTING_BYTES, Label, Listing, ListingKind, Note,
-    PAGE_BYTES, PAGE_DATA_BYTES, Section, decode_page, in_memory, u64_of,
+    FRAME_HEADER_BYTES, FrameHeader, IndexHead, Kind, LISTING_BYTES, Label, Listing, ListingKind,
+    Note, PAGE_BYTES, PAGE_DATA_BYTES, Section, decode_page, in_memory, page_place, u64_of,
 };
+use crate::number;
 use crate::segment::Segment;
 use crate::storage::{Storage, StorageFile};
 
-/// The index of a segment that is no longer written to, in a file. It is read page by page.
+/// An index in a file: of events of one segment, from one position to another. It is read page
+/// by page.
 #[derive(Debug)]
 pub(crate) struct FileIndex {
     file: Arc<dyn StorageFile>,
     segment: Arc<Segment>,
     head: IndexHead,
+    /// Where the frames end that are in it.
+    end: u64,
     cache: Arc<PageCache>,
+    id: IndexId,
     /// Read when it is first needed.
     filter: OnceLock<Filter>,
     pub(super) hidden: KnownHidden,
 }
 
 /// An index cannot be read, or is not as it was written. It can be made again from the segment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the index that begins with position {first} is not as it was written")]
 pub(crate) struct BadIndex {
-    /// The position the segment begins with.
+    /// The position the index begins with.
     pub(crate) first: u64,
 }
 
@@ -42,59 +49,90 @@ pub(crate) struct BadIndex {
 /// its stream, counted from 1.
 pub(super) const SLOT_BYTES: usize = 16;
 
-/// The width of a posting: the distance of its position from the first of the segment.
+/// The width of a posting: the distance of its position from the first of the index.
 pub(super) const POSTING_BYTES: usize = 4;
 
-/// The name of the index of the segment that begins with this position.
+/// The name of the index that begins with this position.
 pub(crate) fn name(first: u64) -> String {
     format!("{first:020}.idx")
 }
 
+/// The position in the name of an index; none for a file that is none.
+pub(crate) fn first_in(name: &str) -> Option<u64> {
+    number::in_name(name, ".idx")
+}
+
 impl FileIndex {
-    /// The index of a segment; none where there is none that belongs to what the segment holds.
+    /// The index of a segment's events from `first` on; none where there is none that belongs to
+    /// what the segment holds.
     pub(crate) fn open(
         directory: &dyn Storage,
         segment: &Arc<Segment>,
+        first: u64,
         cache: &Arc<PageCache>,
     ) -> Option<Self> {
-        let file = directory.open(&name(segment.first)).ok()?;
+        let file = directory.open(&name(first)).ok()?;
         let mut page = vec![0; PAGE_BYTES];
         file.read_at(&mut page, 0).ok()?;
-        let data = decode_page(&page.into(), 0, segment.seed)?;
+        let place = page_place(first - segment.first, 0);
+        let data = decode_page(&page.into(), place, segment.seed)?;
         let label = Label {
             kind: Kind::Index,
+            first,
             ..segment.label
         };
         let head = IndexHead::decode(&label, &data)?;
         let mut frame_header = [0; FRAME_HEADER_BYTES];
-        let read = segment.file.read_at(&mut frame_header, head.last_frame);
-        let is_of_segment = read.is_ok() && frame_header == head.frame_header;
-        (is_of_segment && head.last >= segment.first).then(|| Self {
+        segment
+            .file
+            .read_at(&mut frame_header, head.last_frame)
+            .ok()?;
+        let frame = FrameHeader::decode(&frame_header, head.last_frame, segment.seed).ok()?;
+        let is_of_segment = frame_header == head.frame_header;
+        (is_of_segment && head.last >= first).then(|| Self {
             file,
             segment: Arc::clone(segment),
             head,
+            end: head.last_frame + u64_of(frame.frame_bytes()),
             cache: Arc::clone(cache),
+            id: cache.register(),
             filter: OnceLock::new(),
             hidden: KnownHidden::default(),
         })
     }
 
-    pub(crate) fn first(&self) -> u64 {
-        self.segment.first
+    /// The segment whose events it is of.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
     }
 
-    /// The position of the segment's last event.
+    /// The position of the first event that is in it.
+    pub(crate) fn first(&self) -> u64 {
+        self.head.label.first
+    }
+
+    /// The position of the last event that is in it.
     pub(crate) fn last(&self) -> u64 {
         self.head.last
     }
 
-    /// What the notes up to the segment's end came to.
+    /// Where the frames end that are in it.
+    pub(crate) fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// Where the last of them begins.
+    pub(crate) fn last_frame(&self) -> u64 {
+        self.head.last_frame
+    }
+
+    /// What the notes up to its end came to.
     pub(crate) fn notes(&self) -> Result<Vec<Note>, BadIndex> {
         let bytes = self.section(self.head.sections.notes)?;
         Note::decode_all(&bytes).map_err(|_| self.bad())
     }
 
-    /// The version of a stream's last event in this segment, if it has any.
+    /// The version of a stream's last event here, if it has any.
     pub(crate) fn version(&self, stream: &StreamName) -> Result<Option<Version>, BadIndex> {
         let found = self.find(ListingKind::Stream, stream.as_str())?;
         found
@@ -102,7 +140,7 @@ impl FileIndex {
             .transpose()
     }
 
-    /// What a key was used for in this segment.
+    /// What a key was used for here.
     pub(crate) fn key(&self, key: &IdempotencyKey) -> Result<Option<Kept>, BadIndex> {
         let found = self.find(ListingKind::Key, key.as_str())?;
         Ok(found.map(|listing| Kept {
@@ -139,9 +177,7 @@ impl FileIndex {
         let slots = self.slots();
         let mut appended = AppendedBuilder::new(first);
         for position in first..first + u64::from(events) {
-            let slot = slots.bytes::<SLOT_BYTES>(position - self.first())?;
-            let [.., a, b, c, d] = slot;
-            let number = u32::from_le_bytes([a, b, c, d]);
+            let (_, number) = slots.numbered_slot(position - self.first())?;
             let place = match number.checked_sub(1) {
                 Some(number) => Some(self.place(number.into(), position)?),
                 None => None,
@@ -213,11 +249,11 @@ impl FileIndex {
         Ok(low)
     }
 
-    fn listing(&self, listings: &Column<'_>, number: u64) -> Result<Listing, BadIndex> {
+    pub(super) fn listing(&self, listings: &Column<'_>, number: u64) -> Result<Listing, BadIndex> {
         Listing::decode(&listings.bytes::<LISTING_BYTES>(number)?).ok_or(self.bad())
     }
 
-    fn text(&self, listing: &Listing) -> Result<Bytes, BadIndex> {
+    pub(super) fn text(&self, listing: &Listing) -> Result<Bytes, BadIndex> {
         let page = u64_of(PAGE_DATA_BYTES);
         let texts = self.head.sections.texts;
         let mut text = Vec::with_capacity(listing.length.into());
@@ -244,6 +280,7 @@ impl FileIndex {
         Ok(self.filter.get_or_init(|| filter))
     }
 
+    /// The places of all events, in the order of their positions.
     pub(super) fn slots(&self) -> Column<'_> {
         Column::new(self, self.head.sections.slots, SLOT_BYTES)
     }
@@ -252,7 +289,7 @@ impl FileIndex {
         Column::new(self, self.head.sections.postings, POSTING_BYTES)
     }
 
-    fn listings(&self) -> Column<'_> {
+    pub(super) fn listings(&self) -> Column<'_> {
         Column::new(self, self.head.sections.listings, LISTING_BYTES)
     }
 
@@ -268,11 +305,11 @@ impl FileIndex {
     }
 
     fn page(&self, number: u64) -> Result<Bytes, BadIndex> {
-        if let Some(data) = self.cache.get(self.first(), number) {
+        if let Some(data) = self.cache.get(self.id, number) {
             return Ok(data);
         }
         let data = self.read_page(number)?;
-        self.cache.put(self.first(), number, data.clone());
+        self.cache.put(self.id, number, data.clone());
         Ok(data)
     }
 
@@ -282,7 +319,8 @@ impl FileIndex {
         self.file
             .read_at(&mut page, offset)
             .map_err(|_| self.bad())?;
-        decode_page(&page.into(), number, self.segment.seed).ok_or(self.bad())
+        let place = page_place(self.first() - self.segment.first, number);
+        decode_page(&page.into(), place, self.segment.seed).ok_or(self.bad())
     }
 
     fn store(&self) -> Uuid {
@@ -296,15 +334,25 @@ impl FileIndex {
     }
 }
 
+impl Drop for FileIndex {
+    fn drop(&mut self) {
+        self.cache.forget(self.id);
+    }
+}
+
 /// Items of one width, one after the other, none of them on two pages.
 #[derive(Debug)]
 pub(super) struct Column<'a> {
     index: &'a FileIndex,
     section: Section,
     width: usize,
+    /// Where pages come from.
+    load: Load,
     /// The page that was used last.
     page: RefCell<Option<(u64, Bytes)>>,
 }
+
+type Load = fn(&FileIndex, u64) -> Result<Bytes, BadIndex>;
 
 impl<'a> Column<'a> {
     fn new(index: &'a FileIndex, section: Section, width: usize) -> Self {
@@ -312,11 +360,20 @@ impl<'a> Column<'a> {
             index,
             section,
             width,
+            load: FileIndex::page,
             page: RefCell::new(None),
         }
     }
 
-    fn count(&self) -> u64 {
+    /// The same column, to be gone through once: what others need stays in the cache.
+    pub(super) fn past_the_cache(self) -> Self {
+        Self {
+            load: FileIndex::read_page,
+            ..self
+        }
+    }
+
+    pub(super) fn count(&self) -> u64 {
         self.section.bytes / u64_of(self.width)
     }
 
@@ -332,7 +389,7 @@ impl<'a> Column<'a> {
         let mut last = self.page.borrow_mut();
         let data = match &*last {
             Some((number, data)) if *number == page => data,
-            _ => &last.insert((page, self.index.page(page)?)).1,
+            _ => &last.insert((page, (self.load)(self.index, page)?)).1,
         };
         data.get(within..)
             .and_then(|rest| rest.first_chunk())
@@ -342,12 +399,40 @@ impl<'a> Column<'a> {
 
     /// The place of an event, as a column of slots has it.
     pub(super) fn slot(&self, number: u64) -> Result<Slot, BadIndex> {
-        let [o0, o1, o2, o3, o4, o5, o6, o7, b0, b1, b2, b3, ..] =
-            self.bytes::<SLOT_BYTES>(number)?;
-        Ok(Slot {
+        self.numbered_slot(number).map(|(slot, _)| slot)
+    }
+
+    /// The place of an event, and the number of its stream's listing, counted from 1; zero
+    /// where it is in none.
+    pub(super) fn numbered_slot(&self, number: u64) -> Result<(Slot, u32), BadIndex> {
+        let [
+            o0,
+            o1,
+            o2,
+            o3,
+            o4,
+            o5,
+            o6,
+            o7,
+            b0,
+            b1,
+            b2,
+            b3,
+            s0,
+            s1,
+            s2,
+            s3,
+        ] = self.bytes::<SLOT_BYTES>(number)?;
+        let slot = Slot {
             offset: u64::from_le_bytes([o0, o1, o2, o3, o4, o5, o6, o7]),
             bytes: u32::from_le_bytes([b0, b1, b2, b3]),
             stream: None,
-        })
+        };
+        Ok((slot, u32::from_le_bytes([s0, s1, s2, s3])))
+    }
+
+    /// A posting: the distance of its position from the first of the index.
+    pub(super) fn posting(&self, number: u64) -> Result<u32, BadIndex> {
+        self.bytes::<POSTING_BYTES>(number).map(u32::from_le_bytes)
     }
 }

@@ -22,18 +22,19 @@ const FACTORS: [u32; 6] = [
 ];
 
 impl Filter {
-    /// Of names with these hashes.
-    pub(super) fn new(hashes: impl ExactSizeIterator<Item = u64>) -> Self {
-        let blocks = (hashes.len() * BITS_PER_NAME)
-            .div_ceil(BLOCK_BYTES * 8)
-            .max(1);
-        let mut bytes = vec![0; blocks * BLOCK_BYTES];
-        for hash in hashes {
-            for (byte, mask) in places(hash, blocks) {
-                bytes[byte] |= mask;
-            }
+    /// A filter with room for so many names, and none in it.
+    pub(super) fn for_names(count: usize) -> Self {
+        let blocks = (count * BITS_PER_NAME).div_ceil(BLOCK_BYTES * 8).max(1);
+        Self {
+            bytes: vec![0; blocks * BLOCK_BYTES],
         }
-        Self { bytes }
+    }
+
+    /// Puts the name with this hash in.
+    pub(super) fn insert(&mut self, hash: u64) {
+        for (byte, mask) in places(hash, self.bytes.len() / BLOCK_BYTES) {
+            self.bytes[byte] |= mask;
+        }
     }
 
     /// Of bytes that [`as_bytes`](Self::as_bytes) gave.
@@ -73,7 +74,8 @@ mod tests {
     fn what_is_in_a_filter_may_be_there_and_most_else_is_not() {
         let mut random = fastrand::Rng::with_seed(7);
         let held: Vec<u64> = (0..10_000).map(|_| random.u64(..)).collect();
-        let filter = Filter::new(held.iter().copied());
+        let mut filter = Filter::for_names(held.len());
+        held.iter().for_each(|&hash| filter.insert(hash));
         assert!(held.iter().all(|&hash| filter.may_hold(hash)));
         let kept = Filter::from_bytes(filter.as_bytes().to_vec()).unwrap();
         let wrong = (0..10_000)

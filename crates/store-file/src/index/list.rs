@@ -1,6 +1,6 @@
 use std::cell::Cell;
 
-use super::file::{BadIndex, Column, FileIndex, POSTING_BYTES};
+use super::file::{BadIndex, Column, FileIndex};
 use crate::format::{Listing, u64_of};
 
 /// Rising positions.
@@ -103,8 +103,8 @@ impl<'a> FileList<'a> {
         if number >= self.count {
             return Ok(None);
         }
-        let distance = self.postings.bytes::<POSTING_BYTES>(self.begin + number)?;
-        Ok(Some(self.first + u64::from(u32::from_le_bytes(distance))))
+        let distance = self.postings.posting(self.begin + number)?;
+        Ok(Some(self.first + u64::from(distance)))
     }
 
     /// How many positions are below this one.

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use eventwire_store::{Appended, Category, EventRef, EventType, StreamName, Tag, Version};
 
 use super::appended::AppendedBuilder;
@@ -6,11 +8,9 @@ use super::keys::Keys;
 use super::postings::{Postings, StreamNumber, Streams};
 use super::term::Term;
 use crate::format::{Note, RECORD_FIXED_BYTES, u64_of};
-use crate::notes::Notes;
-use crate::scan::Scanned;
+use crate::segment::Segment;
 
-/// The index of a segment in memory: of the one that is written to, and of one that has no
-/// file yet.
+/// An index in memory: of the latest events, and of those before them whose index has no file yet.
 ///
 /// Invariant: the slot at index `i` is of the event at position `first + i`; each list of
 /// positions rises, and holds exactly the events of its key.
@@ -42,29 +42,23 @@ impl Slot {
     }
 }
 
-/// The index of a segment that is no longer written to, and what is kept with it.
+/// An index that will not change any more, and what is kept with it.
+///
+/// Invariant: it holds an event, and so at least one frame.
 #[derive(Debug)]
 pub(crate) struct SealedIndex {
     pub(crate) index: MemoryIndex,
-    /// What the notes up to the segment's end came to.
+    pub(crate) segment: Arc<Segment>,
+    /// What the notes up to its end came to.
     pub(crate) notes: Vec<Note>,
-    /// Where the segment's last frame begins.
+    /// Where the last frame that is in it begins.
     pub(crate) last_frame: u64,
-}
-
-impl SealedIndex {
-    /// What scanning a segment, which is whole, came to.
-    pub(crate) fn of(scanned: Scanned, notes: &mut Notes) -> Self {
-        Self {
-            index: scanned.index,
-            notes: notes.all(),
-            last_frame: scanned.last_frame.map_or(0, |frame| frame.at),
-        }
-    }
+    /// Where that frame ends.
+    pub(crate) end: u64,
 }
 
 impl MemoryIndex {
-    /// The index of a segment that begins with this position, and is empty.
+    /// An index that begins with this position, and is empty.
     pub(crate) fn new(first: u64) -> Self {
         Self {
             first,
@@ -78,7 +72,7 @@ impl MemoryIndex {
         }
     }
 
-    /// The position the segment begins with.
+    /// The position it begins with.
     pub(crate) fn first(&self) -> u64 {
         self.first
     }
@@ -88,24 +82,34 @@ impl MemoryIndex {
         self.first + u64::try_from(self.slots.len()).expect("a length fits 64 bits") - 1
     }
 
+    /// The number of events that are in it.
+    pub(crate) fn events(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The places of all events, in the order of their positions.
     pub(super) fn slots(&self) -> &[Slot] {
         &self.slots
     }
 
-    /// The place of the event at a position, which is in the segment.
+    /// The place of the event at a position, which is in it.
     pub(crate) fn slot(&self, position: u64) -> Slot {
         let index = usize::try_from(position - self.first).expect("an event here has a slot");
         self.slots[index]
     }
 
-    /// The version of a stream's last event, if it is in this segment.
+    /// The version of a stream's last event, if it is in it.
     pub(crate) fn version(&self, stream: &StreamName) -> Option<Version> {
         self.streams.version(stream)
     }
 
+    /// The version of each stream's last event.
+    pub(crate) fn versions(&self) -> impl Iterator<Item = (StreamName, Version)> {
+        self.streams.versions()
+    }
+
     /// Puts the next event in, and says which version it has. `before` is the version its
-    /// stream had before this segment.
+    /// stream had before this index.
     pub(crate) fn push(
         &mut self,
         event: EventRef<'_>,

@@ -1,10 +1,11 @@
 //! Where everything is: each event's place in the files, and the positions of the events of
 //! each stream, category, type and tag. Payloads stay on disk.
 //!
-//! Each segment has an index of its own. That of the one that is written to is in memory: the
-//! writer alone changes it, and puts events in before they are durable; whoever reads it for
-//! others stops at the watermark. That of a segment that was left is in a file, and in memory
-//! only until that is written.
+//! Each index is of events that follow each other in one segment. That of the latest is in
+//! memory: the writer alone changes it, and puts events in before they are durable; whoever
+//! reads it for others stops at the watermark. When it has enough of them it is sealed, put into
+//! a file beside the writer, and another one begun. What has come together of a segment is
+//! merged, and in the end a segment has one index.
 
 mod appended;
 mod cache;
@@ -14,17 +15,25 @@ mod hidden;
 mod keys;
 mod list;
 mod memory;
+mod merging;
 mod postings;
+mod recent;
 mod search;
+mod sorted;
+mod source;
 mod term;
+mod tiers;
 mod writing;
 
 pub(crate) use cache::PageCache;
-pub(crate) use file::{BadIndex, FileIndex, name};
+pub(crate) use file::{BadIndex, FileIndex, first_in, name};
 pub(crate) use hidden::Hidden;
 pub(crate) use keys::Kept;
 pub(crate) use memory::{MemoryIndex, SealedIndex, Slot};
+pub(crate) use merging::{MergeError, merge};
+pub(crate) use recent::RecentVersions;
 pub(crate) use search::{Next, Search};
+pub(crate) use tiers::due;
 pub(crate) use writing::write;
 
 use std::sync::Arc;
@@ -33,11 +42,12 @@ use eventwire_store::{Appended, IdempotencyKey, StreamName, Version};
 
 use crate::dropped::News;
 use crate::format::Note;
+use crate::segment::Segment;
 use hidden::KnownHidden;
 use list::List;
 use term::Term;
 
-/// The index of a segment that is no longer written to. A clone is the same index.
+/// An index that will not change any more. A clone is the same index.
 #[derive(Debug, Clone)]
 pub(crate) enum Sealed {
     /// It has no file yet.
@@ -45,7 +55,7 @@ pub(crate) enum Sealed {
     File(Arc<FileIndex>),
 }
 
-/// The index of one segment, wherever it is.
+/// An index, wherever it is.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum View<'a> {
     Memory(&'a MemoryIndex),
@@ -60,17 +70,71 @@ impl Sealed {
         }
     }
 
-    /// What the notes up to the segment's end came to.
+    /// The segment whose events it is of.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        match self {
+            Self::Memory(sealed) => &sealed.segment,
+            Self::File(index) => index.segment(),
+        }
+    }
+
+    /// The position of the first event that is in it.
+    pub(crate) fn first(&self) -> u64 {
+        match self {
+            Self::Memory(sealed) => sealed.index.first(),
+            Self::File(index) => index.first(),
+        }
+    }
+
+    /// The position of the last event that is in it.
+    pub(crate) fn last(&self) -> u64 {
+        self.view().last()
+    }
+
+    /// Where the frames end that are in it.
+    pub(crate) fn end(&self) -> u64 {
+        match self {
+            Self::Memory(sealed) => sealed.end,
+            Self::File(index) => index.end(),
+        }
+    }
+
+    /// Where the last of them begins.
+    pub(crate) fn last_frame(&self) -> u64 {
+        match self {
+            Self::Memory(sealed) => sealed.last_frame,
+            Self::File(index) => index.last_frame(),
+        }
+    }
+
+    /// What the notes up to its end came to.
     pub(crate) fn notes(&self) -> Result<Vec<Note>, BadIndex> {
         match self {
             Self::Memory(sealed) => Ok(sealed.notes.clone()),
             Self::File(index) => index.notes(),
         }
     }
+
+    /// Whether it is the same index, not only of the same events.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Memory(one), Self::Memory(other)) => Arc::ptr_eq(one, other),
+            (Self::File(one), Self::File(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
 }
 
 impl<'a> View<'a> {
-    /// The position of the segment's last event.
+    /// The position it begins with.
+    pub(crate) fn first(self) -> u64 {
+        match self {
+            Self::Memory(index) => index.first(),
+            Self::File(index) => index.first(),
+        }
+    }
+
+    /// The position of the last event that is in it.
     pub(crate) fn last(self) -> u64 {
         match self {
             Self::Memory(index) => index.last(),
@@ -154,14 +218,6 @@ impl<'a> View<'a> {
         match self {
             Self::Memory(index) => Ok(index.tags()),
             Self::File(index) => index.tags(),
-        }
-    }
-
-    /// The position it begins with.
-    pub(crate) fn first(self) -> u64 {
-        match self {
-            Self::Memory(index) => index.first(),
-            Self::File(index) => index.first(),
         }
     }
 

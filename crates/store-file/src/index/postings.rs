@@ -58,7 +58,7 @@ impl<K: Name> Postings<K> {
     }
 }
 
-/// The positions of the events of each stream in a segment, and a short number for each stream.
+/// The positions of the events of each stream in an index, and a short number for each stream.
 ///
 /// Invariant: `numbers` maps the name of `entries[n]` to `n`, and nothing else. No version is
 /// left out, so an event's version is its place in its stream's list, after those `before`.
@@ -75,13 +75,13 @@ pub(super) struct StreamNumber(std::num::NonZeroU32);
 #[derive(Debug)]
 struct Entry {
     name: StreamName,
-    /// The stream's version before this segment.
+    /// The stream's version before this index.
     before: u64,
     positions: Vec<u64>,
 }
 
 impl Streams {
-    /// Puts an event in; `before` counts where it is its stream's first in this segment.
+    /// Puts an event in; `before` counts where it is its stream's first in this index.
     pub(super) fn push(
         &mut self,
         name: &StreamName,
@@ -109,7 +109,7 @@ impl Streams {
         number
     }
 
-    /// The version of a stream's last event, if it is in this segment.
+    /// The version of a stream's last event, if it is in this index.
     pub(super) fn version(&self, name: &StreamName) -> Option<Version> {
         let number = self.numbers.get(name)?;
         Some(self.entries[number.index()].version())
@@ -125,6 +125,12 @@ impl Streams {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&StreamName, u64, &[u64])> {
         let entries = self.entries.iter();
         entries.map(|entry| (&entry.name, entry.before, entry.positions.as_slice()))
+    }
+
+    /// The name and the last version of each stream.
+    pub(super) fn versions(&self) -> impl Iterator<Item = (StreamName, Version)> {
+        let entries = self.entries.iter();
+        entries.map(|entry| (entry.name.clone(), entry.version()))
     }
 
     /// The name of a stream, and the version of the event it has at a position.

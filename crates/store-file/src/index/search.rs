@@ -270,7 +270,7 @@ impl Clause<'_> {
 mod tests {
     use super::*;
     use crate::index::{FileIndex, MemoryIndex, PageCache, SealedIndex, write};
-    use crate::segment::Segment;
+    use crate::segment::{FRAMES_FROM, Segment};
     use crate::storage::simulated::Simulated;
     use eventwire_store::{Category, EventRef, EventType, StreamName, Tag};
     use proptest::prelude::*;
@@ -329,12 +329,20 @@ mod tests {
     fn filed(medium: &Simulated, index: MemoryIndex) -> FileIndex {
         let segment = Arc::new(Segment::for_index(medium, index.first()));
         let sealed = SealedIndex {
+            segment: Arc::clone(&segment),
+            end: 0,
             index,
             notes: Vec::new(),
-            last_frame: 0,
+            last_frame: FRAMES_FROM,
         };
-        write(medium, &segment, &sealed).unwrap();
-        FileIndex::open(medium, &segment, &Arc::new(PageCache::default())).unwrap()
+        write(medium, &sealed).unwrap();
+        FileIndex::open(
+            medium,
+            &segment,
+            segment.first,
+            &Arc::new(PageCache::default()),
+        )
+        .unwrap()
     }
 
     proptest! {

@@ -141,7 +141,7 @@ fn an_index_is_not_made_of_a_segment_that_is_cut_short() {
         medium.tamper(&name, |bytes| bytes[end - 8..end].fill(0));
         let error = payloads(&engine.log).expect_err("neither is whole");
         let cause = error.source().expect("it has a cause").to_string();
-        assert!(cause.contains("up to the next segment"), "{cause}");
+        assert!(cause.contains("its index had"), "{cause}");
 
         medium.tamper(&name, |bytes| *bytes = whole);
         let found = payloads(&engine.log).expect("it is whole again");

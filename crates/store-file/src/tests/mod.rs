@@ -5,6 +5,7 @@
 
 mod faults;
 mod flips;
+mod indexes;
 mod power;
 mod workload;
 

@@ -22,6 +22,9 @@ const GROWTH: Growth = Growth {
     limit: 6000,
     least_ahead: 700,
     most_ahead: 2100,
+    index_events: 4,
+    index_bytes: 2500,
+    index_fan: 3,
 };
 
 /// The payloads of a log, in its order.

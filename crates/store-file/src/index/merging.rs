@@ -1,0 +1,359 @@
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::file::{BadIndex, Column, FileIndex};
+use super::memory::Slot;
+use super::source::{Lists, Name, Source};
+use super::writing::{IndexEnd, write_source};
+use crate::format::{Listing, ListingKind, in_memory};
+use crate::storage::Storage;
+
+/// Why indexes could not be merged.
+#[derive(Debug)]
+pub(crate) enum MergeError {
+    /// One of them has to be made again.
+    Bad(BadIndex),
+    /// The medium failed.
+    Io(io::Error),
+}
+
+/// Writes one index in place of several that follow each other in a segment: the same bytes as
+/// if it had been made of the segment. It has the name of the first of them.
+///
+/// Memory: four bytes for each name of each index.
+///
+/// # Durability
+/// The file is durable on return, its name need not be.
+pub(crate) fn merge(directory: &dyn Storage, parts: &[Arc<FileIndex>]) -> Result<(), MergeError> {
+    let last = parts.last().expect("there is something to merge");
+    let notes = last.notes().map_err(MergeError::Bad)?;
+    let end = IndexEnd {
+        last_frame: last.last_frame(),
+        notes: &notes,
+    };
+    let source = MergedIndex::new(parts).map_err(MergeError::Bad)?;
+    write_source(directory, last.segment(), &source, &end).map_err(|error| {
+        match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+            Some(bad) => MergeError::Bad(*bad),
+            None => MergeError::Io(error),
+        }
+    })
+}
+
+/// Several indexes as one.
+struct MergedIndex<'a> {
+    parts: &'a [Arc<FileIndex>],
+    names: usize,
+    /// For each part, the number of each of its names among all, counted from 1.
+    numbers: Vec<Vec<u32>>,
+}
+
+impl<'a> MergedIndex<'a> {
+    fn new(parts: &'a [Arc<FileIndex>]) -> Result<Self, BadIndex> {
+        let mut numbers = parts
+            .iter()
+            .map(|part| {
+                Ok(vec![
+                    0;
+                    in_memory(part.listings().count())
+                        .map_err(|_| part.bad())?
+                ])
+            })
+            .collect::<Result<Vec<Vec<u32>>, BadIndex>>()?;
+        let mut names = 0;
+        let mut groups = Groups::new(parts)?;
+        while let Some(group) = groups.next()? {
+            names += 1;
+            let number = u32::try_from(names).map_err(|_| parts[0].bad())?;
+            for member in &group.members {
+                numbers[member.part][member.number] = number;
+            }
+        }
+        Ok(Self {
+            parts,
+            names,
+            numbers,
+        })
+    }
+
+    fn each_group(&self, mut give: impl FnMut(&Group) -> io::Result<()>) -> io::Result<()> {
+        let mut groups = Groups::new(self.parts).map_err(io::Error::other)?;
+        while let Some(group) = groups.next().map_err(io::Error::other)? {
+            give(group)?;
+        }
+        Ok(())
+    }
+}
+
+impl Source for MergedIndex<'_> {
+    fn first(&self) -> u64 {
+        self.parts[0].first()
+    }
+
+    fn last(&self) -> u64 {
+        self.parts.last().map_or(0, |part| part.last())
+    }
+
+    fn names(&self) -> usize {
+        self.names
+    }
+
+    fn each_slot(&self, give: &mut dyn FnMut(Slot, u32) -> io::Result<()>) -> io::Result<()> {
+        for (part, numbers) in self.parts.iter().zip(&self.numbers) {
+            let slots = part.slots().past_the_cache();
+            for event in 0..=part.last() - part.first() {
+                let (slot, number) = slots.numbered_slot(event).map_err(io::Error::other)?;
+                let number = match number.checked_sub(1) {
+                    None => 0,
+                    Some(index) => *in_memory(index.into())
+                        .ok()
+                        .and_then(|index| numbers.get(index))
+                        .ok_or_else(|| io::Error::other(part.bad()))?,
+                };
+                give(slot, number)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn each_name(&self, give: &mut dyn FnMut(Name<'_>) -> io::Result<()>) -> io::Result<()> {
+        self.each_group(|group| give(group.name()))
+    }
+
+    fn each_posting(&self, give: &mut dyn FnMut(u32) -> io::Result<()>) -> io::Result<()> {
+        let columns = self
+            .parts
+            .iter()
+            .map(|part| part.postings().past_the_cache());
+        let columns: Vec<Column<'_>> = columns.collect();
+        self.each_group(|group| {
+            if group.is_key() {
+                return Ok(());
+            }
+            for Member { part, listing, .. } in &group.members {
+                let from_first = self.parts[*part].first() - self.first();
+                for number in listing.begin..listing.begin + u64::from(listing.count) {
+                    let distance = columns[*part].posting(number).map_err(io::Error::other)?;
+                    let distance = u64::from(distance) + from_first;
+                    give(u32::try_from(distance).map_err(io::Error::other)?)?;
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// A name and where it is listed.
+#[derive(Debug, Default)]
+struct Group {
+    text: Bytes,
+    /// In the order of the parts.
+    members: Vec<Member>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Member {
+    part: usize,
+    /// The index of the listing in its part.
+    number: usize,
+    listing: Listing,
+}
+
+impl Group {
+    fn first(&self) -> &Listing {
+        &self.members[0].listing
+    }
+
+    fn is_key(&self) -> bool {
+        self.first().kind == ListingKind::Key as u8
+    }
+
+    fn name(&self) -> Name<'_> {
+        let first = self.first();
+        let lists = if self.is_key() {
+            Lists::Append(first.begin, first.count)
+        } else {
+            let counts = self.members.iter().map(|member| member.listing.count);
+            Lists::Postings(counts.fold(0, u32::saturating_add))
+        };
+        Name {
+            hash: first.hash,
+            kind: first.kind,
+            text: &self.text,
+            lists,
+            extra: first.extra,
+        }
+    }
+}
+
+/// Goes through the names of several indexes, each name once.
+struct Groups<'a> {
+    heads: Vec<Head<'a>>,
+    group: Group,
+}
+
+/// Where it is in one of them.
+struct Head<'a> {
+    part: &'a FileIndex,
+    listings: Column<'a>,
+    number: u64,
+    name: Option<(Listing, Bytes)>,
+}
+
+impl<'a> Groups<'a> {
+    fn new(parts: &'a [Arc<FileIndex>]) -> Result<Self, BadIndex> {
+        let heads = parts.iter().map(|part| Head::new(part));
+        Ok(Self {
+            heads: heads.collect::<Result<_, _>>()?,
+            group: Group::default(),
+        })
+    }
+
+    /// The next name. Two that are not the same may have the same hash.
+    fn next(&mut self) -> Result<Option<&Group>, BadIndex> {
+        let lowest = self.heads.iter().filter_map(Head::rank).min();
+        let Some((hash, kind, text)) = lowest else {
+            return Ok(None);
+        };
+        let text = text.clone();
+        self.group.members.clear();
+        for (part, head) in self.heads.iter_mut().enumerate() {
+            if head.rank() != Some((hash, kind, &text)) {
+                continue;
+            }
+            let number = in_memory(head.number).map_err(|_| head.part.bad())?;
+            self.group
+                .members
+                .extend(head.name.take().map(|(listing, _)| Member {
+                    part,
+                    number,
+                    listing,
+                }));
+            head.number += 1;
+            head.load()?;
+        }
+        self.group.text = text;
+        Ok(Some(&self.group))
+    }
+}
+
+impl<'a> Head<'a> {
+    fn new(part: &'a FileIndex) -> Result<Self, BadIndex> {
+        let mut head = Self {
+            part,
+            listings: part.listings().past_the_cache(),
+            number: 0,
+            name: None,
+        };
+        head.load()?;
+        Ok(head)
+    }
+
+    fn load(&mut self) -> Result<(), BadIndex> {
+        if self.number < self.listings.count() {
+            let listing = self.part.listing(&self.listings, self.number)?;
+            self.name = Some((listing, self.part.text(&listing)?));
+        }
+        Ok(())
+    }
+
+    /// What names are ordered by; none at the end.
+    fn rank(&self) -> Option<(u64, u8, &Bytes)> {
+        let (listing, text) = self.name.as_ref()?;
+        Some((listing.hash, listing.kind, text))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::{Kept, MemoryIndex, PageCache, SealedIndex, write};
+    use crate::segment::{FRAMES_FROM, Segment};
+    use crate::storage::simulated::Simulated;
+    use eventwire_store::{EventRef, EventType, Fingerprint, IdempotencyKey, StreamName, Tag};
+    use proptest::prelude::*;
+
+    /// An event: its stream, its tag, whether it came under a key.
+    type Event = (Option<u8>, Option<u8>, bool);
+
+    const FIRST: u64 = 41;
+
+    /// The index of these events of a segment, the first of which has this position.
+    fn index(first: u64, events: &[Event], before: &[Event]) -> MemoryIndex {
+        let mut index = MemoryIndex::new(first);
+        for (position, (stream, tag, has_key)) in (first..).zip(events) {
+            let name = stream.map(|stream| StreamName::new(format!("room-{stream}")).unwrap());
+            let tags: Vec<_> = tag
+                .iter()
+                .map(|tag| Tag::new(format!("by:{tag}")).unwrap())
+                .collect();
+            let event = EventRef {
+                stream: name.as_ref(),
+                event_type: &EventType::new("posted").unwrap(),
+                tags: &tags,
+            };
+            let versions_before = before.iter().filter(|(other, ..)| other == stream);
+            let versions_before = u64::try_from(versions_before.count()).unwrap();
+            index.push(event, versions_before, position * 100, 90);
+            if *has_key {
+                let key = IdempotencyKey::new(format!("key-{position}")).unwrap();
+                let kept = Kept {
+                    fingerprint: Fingerprint::from_bits(position),
+                    first: position,
+                    events: 1,
+                };
+                index.keys.insert(key, kept);
+            }
+        }
+        index
+    }
+
+    fn file(directory: &Simulated, segment: &Arc<Segment>, index: MemoryIndex) -> Arc<FileIndex> {
+        let first = index.first();
+        let sealed = SealedIndex {
+            segment: Arc::clone(segment),
+            index,
+            notes: Vec::new(),
+            last_frame: FRAMES_FROM,
+            end: 0,
+        };
+        write(directory, &sealed).unwrap();
+        let cache = Arc::new(PageCache::default());
+        Arc::new(FileIndex::open(directory, segment, first, &cache).unwrap())
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_merged_is_what_would_have_been_made_at_once(
+            events in proptest::collection::vec(
+                (proptest::option::of(0u8..20), proptest::option::of(0u8..200), any::<bool>()),
+                1..600,
+            ),
+            cuts in proptest::collection::btree_set(1usize..600, 0..6),
+        ) {
+            let medium = Simulated::new(7);
+            let segment = Arc::new(Segment::for_index(&medium, FIRST));
+            let (whole, pieces) = (medium.within("whole"), medium.within("pieces"));
+            let expected = file(&whole, &segment, index(FIRST, &events, &[]));
+
+            let mut ends: Vec<usize> = cuts.into_iter().filter(|&cut| cut < events.len()).collect();
+            ends.push(events.len());
+            let mut begin = 0;
+            let parts: Vec<_> = ends
+                .into_iter()
+                .map(|end| {
+                    let first = FIRST + u64::try_from(begin).unwrap();
+                    let part = index(first, &events[begin..end], &events[..begin]);
+                    begin = end;
+                    file(&pieces, &segment, part)
+                })
+                .collect();
+            merge(&pieces, &parts).unwrap();
+            let name = super::super::name(FIRST);
+            prop_assert!(pieces.bytes(&name) == whole.bytes(&name), "other bytes");
+            prop_assert_eq!(expected.last(), parts.last().unwrap().last());
+        }
+    }
+}

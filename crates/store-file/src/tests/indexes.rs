@@ -1,0 +1,105 @@
+use super::workload::{Workload, file_indexes, open, payloads};
+use super::{Run, seeds};
+use crate::engine::Engine;
+use crate::index::{self, Sealed};
+use crate::storage::Storage;
+use crate::storage::simulated::Simulated;
+
+/// For each segment, how many indexes it has.
+fn counts(engine: &Engine) -> Vec<usize> {
+    let state = engine.log.read();
+    let of = |first| {
+        let of_segment = |sealed: &&Sealed| sealed.segment().first == first;
+        state.sealed.iter().filter(of_segment).count()
+    };
+    state
+        .segments
+        .iter()
+        .map(|segment| of(segment.first))
+        .collect()
+}
+
+/// While a segment is written to it has several indexes, and one when it was left; what is in
+/// none is little, and that alone is read when the store is opened again.
+#[test]
+fn a_segment_comes_to_one_index_and_opening_reads_what_none_has() {
+    let mut were_several = 0;
+    for seed in seeds(12) {
+        let _run = Run(format!("seed {seed}"));
+        let medium = Simulated::new(seed);
+        let mut engine = open(&medium).expect("nothing fails");
+        let mut workload = Workload::new(seed);
+        for _ in 0..40 {
+            workload.run(&mut engine, 1);
+            were_several += usize::from(counts(&engine).iter().any(|&count| count > 1));
+        }
+        file_indexes(&engine);
+        let counts = counts(&engine);
+        let (last, left) = counts.split_last().expect("there is a segment");
+        assert!(left.len() > 2, "several segments: {counts:?}");
+        assert!(left.iter().all(|&count| count == 1), "{counts:?}");
+        assert!(*last <= 6, "{counts:?}");
+
+        let in_memory = engine.log.read().open.events();
+        let reopened = open(&medium).expect("nothing fails");
+        let read = reopened.recovery.events_read;
+        assert_eq!(usize::try_from(read).unwrap(), in_memory);
+        assert_eq!(payloads(&reopened.log).unwrap(), workload.certain);
+
+        let mut names = medium.within("indexes").list().expect("nothing fails");
+        names.sort_unstable();
+        let state = reopened.log.read();
+        let known: Vec<_> = state
+            .sealed
+            .iter()
+            .map(|sealed| index::name(sealed.first()))
+            .collect();
+        assert_eq!(names, known, "what was merged is gone");
+    }
+    assert!(were_several > 100, "{were_several}");
+}
+
+/// Closing leaves an index of what was in memory, where it is worth one.
+#[test]
+fn a_store_that_was_closed_is_opened_without_reading_its_log() {
+    let medium = Simulated::new(7);
+    let mut engine = open(&medium).expect("nothing fails");
+    let mut workload = Workload::new(7);
+    workload.run(&mut engine, 30);
+    engine.committer.seal_rest();
+    file_indexes(&engine);
+    let mut engine = open(&medium).expect("nothing fails");
+    assert_eq!(engine.recovery.events_read, 0);
+    assert!(workload.check(&mut engine));
+    assert!(workload.writes(&mut engine));
+    assert!(workload.check(&mut engine));
+}
+
+/// What a power cut or a kill leaves of a merging — both the merged index and those it was made
+/// of — is put in order by opening.
+#[test]
+fn an_index_that_was_merged_into_another_is_removed() {
+    let medium = Simulated::new(7);
+    let mut engine = open(&medium).expect("nothing fails");
+    let mut workload = Workload::new(7);
+    while counts(&engine) != [2] {
+        workload.run(&mut engine, 1);
+        file_indexes(&engine);
+    }
+    let second = engine.log.read().sealed[1].first();
+    let name = index::name(second);
+    let bytes = medium.within("indexes").bytes(&name);
+    while counts(&engine).len() == 1 {
+        workload.run(&mut engine, 1);
+        file_indexes(&engine);
+    }
+    let indexes = medium.within("indexes");
+    assert!(!indexes.list().unwrap().contains(&name));
+    indexes
+        .create(&name)
+        .and_then(|file| file.write_at(&bytes, 0))
+        .expect("nothing fails");
+    let reopened = open(&medium).expect("nothing fails");
+    assert!(!indexes.list().unwrap().contains(&name));
+    assert_eq!(payloads(&reopened.log).unwrap(), workload.certain);
+}
