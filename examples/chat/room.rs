@@ -1,6 +1,6 @@
 use std::time::SystemTime;
 
-use eventwire::cqrs::{Boundary, Decider};
+use eventwire::cqrs::{Boundary, Decider, DomainEvent};
 use eventwire::store::{EventType, NameError, Query, StreamName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -51,6 +51,8 @@ pub(crate) enum RoomEvent {
         room: String,
     },
 }
+
+impl DomainEvent for RoomEvent {}
 
 /// Why a room says no.
 #[derive(Debug, PartialEq, Eq, Error)]

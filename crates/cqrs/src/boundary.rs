@@ -4,7 +4,7 @@ use eventwire_store::{Append, Expect, Guard, Position, Query, StreamName, Versio
 ///
 /// With a stream, the new events are written to that stream, unless [`to`](Self::to) names
 /// another. With a query alone they lie in the log without a stream, found by type and tags
-/// ([`Decider::tags`](crate::Decider::tags)).
+/// ([`DomainEvent::tags`](crate::DomainEvent::tags)).
 ///
 /// ```
 /// use eventwire_cqrs::Boundary;
@@ -94,13 +94,17 @@ impl Boundary {
         }
     }
 
-    /// An append that happens only where nothing has come since the boundary was read: up
-    /// to `looked_to`, with the deciding stream at `version`.
-    pub(crate) fn append_after(&self, version: Option<Version>, looked_to: Position) -> Append {
-        let append = self
-            .writes_to()
-            .cloned()
-            .map_or_else(Append::new, Append::to);
+    /// How many guards the boundary is.
+    pub(crate) const fn guards(&self) -> usize {
+        match self.deciding {
+            Deciding::Stream(_) | Deciding::Query(_) => 1,
+            Deciding::Both(..) => 2,
+        }
+    }
+
+    /// Lets an append happen only where nothing has come since the boundary was read: up to
+    /// `looked_to`, with the deciding stream at `version`.
+    fn guard(&self, append: Append, version: Option<Version>, looked_to: Position) -> Append {
         let unmoved = |stream: &StreamName| Guard::Stream {
             stream: stream.clone(),
             expect: version.map_or(Expect::NoStream, Expect::Exact),
@@ -117,4 +121,15 @@ impl Boundary {
     fn of(deciding: Deciding) -> Self {
         Self { deciding, to: None }
     }
+}
+
+/// An append that happens only where nothing has come into any of the boundaries since they
+/// were read.
+pub(crate) fn append_after<'a>(
+    boundaries: impl IntoIterator<Item = (&'a Boundary, Option<Version>)>,
+    looked_to: Position,
+) -> Append {
+    let guarded =
+        |append, (boundary, version): (&Boundary, _)| boundary.guard(append, version, looked_to);
+    boundaries.into_iter().fold(Append::new(), guarded)
 }

@@ -4,18 +4,18 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
-use eventwire_store::EventStore;
+use eventwire_store::{EventStore, SnapshotStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 
+use crate::backoff::Backoff;
+use crate::clock::{Clock, SystemClock};
 use crate::codec;
-use crate::decider::Decider;
+use crate::decision::Decision;
 use crate::dispatcher::{CommandHandler, Dispatcher, Shared, dispatch_to};
 use crate::query::{self, QueryError, QueryHandler};
-
-/// How often a command is decided again after a lost race, unless told otherwise.
-pub const DEFAULT_CONFLICT_RETRIES: u32 = 8;
+use crate::states::States;
 
 /// A [`Dispatcher`] to be.
 ///
@@ -24,7 +24,9 @@ pub const DEFAULT_CONFLICT_RETRIES: u32 = 8;
 #[must_use = "a builder does nothing until it is built"]
 pub struct DispatcherBuilder {
     store: Arc<dyn EventStore>,
-    conflict_retries: u32,
+    snapshots: Option<Arc<dyn SnapshotStore>>,
+    conflict_retries: Backoff,
+    clock: Arc<dyn Clock>,
     commands: HashMap<String, CommandHandler>,
     queries: HashMap<String, QueryHandler>,
     mistake: Option<RegistrationError>,
@@ -61,28 +63,37 @@ pub enum RegistrationError {
     },
 }
 
+impl RegistrationError {
+    /// Whether names can stand for a type's variants.
+    pub(crate) fn check_enum<T: DeserializeOwned>() -> Result<(), Self> {
+        variants_of::<T>().map(|_| ())
+    }
+}
+
 impl DispatcherBuilder {
     pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
         Self {
             store,
-            conflict_retries: DEFAULT_CONFLICT_RETRIES,
+            snapshots: None,
+            conflict_retries: Backoff::default(),
+            clock: Arc::new(SystemClock),
             commands: HashMap::new(),
             queries: HashMap::new(),
             mistake: None,
         }
     }
 
-    /// Lets one command of a decider be called by its name. The others cannot be.
-    pub fn command<D: Decider>(mut self, name: impl Into<String>) -> Self {
+    /// Lets one command of a decision be called by its name. The others cannot be.
+    pub fn command<D: Decision>(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         let registered = check_variant::<D::Command>(&name)
-            .and_then(|()| variants_of::<D::Event>())
-            .and_then(|_| insert("command", &mut self.commands, name, dispatch_to::<D>));
+            .and_then(|()| D::States::check())
+            .and_then(|()| insert("command", &mut self.commands, name, dispatch_to::<D>));
         self.note(registered)
     }
 
-    /// Lets all commands of a decider be called by their names.
-    pub fn commands<D: Decider>(self) -> Self {
+    /// Lets all commands of a decision be called by their names.
+    pub fn commands<D: Decision>(self) -> Self {
         match variants_of::<D::Command>() {
             Ok(names) => names
                 .iter()
@@ -109,11 +120,24 @@ impl DispatcherBuilder {
         self.note(registered)
     }
 
-    /// How often a command that lost a race is decided again, on a state folded from
-    /// scratch, before the answer is
-    /// [`CommandError::Conflict`](crate::CommandError::Conflict). 8 by default.
-    pub fn conflict_retries(mut self, retries: u32) -> Self {
+    /// Keeps the states of deciders that say so ([`Fold::SNAPSHOTS`](crate::Fold::SNAPSHOTS)),
+    /// most often in the same store. Without this none are kept.
+    pub fn snapshots(mut self, store: impl SnapshotStore + 'static) -> Self {
+        self.snapshots = Some(Arc::new(store));
+        self
+    }
+
+    /// How often a command that lost a race is decided again before the answer is
+    /// [`CommandError::Conflict`](crate::CommandError::Conflict), and how long it waits
+    /// before it loses again; the first retry waits for nothing. 8 times by default.
+    pub fn conflict_retries(mut self, retries: Backoff) -> Self {
         self.conflict_retries = retries;
+        self
+    }
+
+    /// Whose time it waits by. [`SystemClock`] by default.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
         self
     }
 
@@ -139,7 +163,9 @@ impl DispatcherBuilder {
             Some(mistake) => Err(mistake),
             None => Ok(Dispatcher::new(Shared {
                 store: self.store,
+                snapshots: self.snapshots,
                 conflict_retries: self.conflict_retries,
+                clock: self.clock,
                 commands: self.commands,
                 queries: self.queries,
             })),

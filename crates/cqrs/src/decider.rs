@@ -1,48 +1,46 @@
 use std::error::Error;
 
-use eventwire_store::{NameError, Tag};
-use serde::Serialize;
+use eventwire_store::NameError;
 use serde::de::DeserializeOwned;
 
 use crate::boundary::Boundary;
+use crate::decision::{Decision, Facts};
+use crate::event::DomainEvent;
+use crate::fold::{Fold, UnknownEvents};
+use crate::snapshot::Snapshots;
 
 /// A rule of the domain, free of I/O: what has happened makes a state, and the state and a
 /// command decide what happens next.
 ///
 /// The implementing type *is* the state; its [`Default`] is the state before anything has
-/// happened. Commands and events are externally tagged serde enums (serde's default form): the
-/// variant's name, as `rename_all` spells it, is the command's name or the event's type, and
-/// the variant's content is the JSON body or payload.
+/// happened. Commands are an externally tagged serde enum (serde's default form), as events
+/// are: the variant's name, as `rename_all` spells it, is the command's name, and the
+/// variant's content is the JSON body.
 ///
 /// `evolve` and `decide` run as often as a race makes them, each time on a state folded from
-/// scratch: they must depend on nothing but what they are given.
+/// scratch or from a snapshot: they must depend on nothing but what they are given.
+///
+/// A rule that needs several states, or writes to several streams, is a
+/// [`Decision`].
 pub trait Decider: Default + Send + 'static {
     /// What can be asked for.
     type Command: DeserializeOwned + Send + Sync + 'static;
     /// What can happen.
-    type Event: Serialize + DeserializeOwned + Send + 'static;
+    type Event: DomainEvent;
     /// Why the domain says no.
     type Refusal: Error + Send + Sync + 'static;
 
-    /// What a fold does with an event whose type [`Event`](Self::Event) does not have.
-    ///
-    /// An event that is known but reads badly is always an error.
+    /// As [`Fold::UNKNOWN_EVENTS`].
     const UNKNOWN_EVENTS: UnknownEvents = UnknownEvents::Fail;
+
+    /// As [`Fold::SNAPSHOTS`].
+    const SNAPSHOTS: Option<Snapshots<Self>> = None;
 
     /// Which events decide about a command.
     ///
     /// # Errors
     /// [`NameError`] where what the command says cannot be part of a name.
     fn boundary(command: &Self::Command) -> Result<Boundary, NameError>;
-
-    /// The tags an event is written with: none, unless overridden.
-    ///
-    /// # Errors
-    /// [`NameError`] where what the event says cannot be a tag.
-    #[expect(unused_variables, reason = "the name is for those who override it")]
-    fn tags(event: &Self::Event) -> Result<Vec<Tag>, NameError> {
-        Ok(Vec::new())
-    }
 
     /// Takes in one event that has happened. It cannot refuse: it is history.
     fn evolve(&mut self, event: &Self::Event);
@@ -54,17 +52,28 @@ pub trait Decider: Default + Send + 'static {
     fn decide(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Refusal>;
 }
 
-/// What a fold does with an event type it has no variant for.
-///
-/// An enum with a `#[serde(other)]` variant has no unknown types: they become that variant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum UnknownEvents {
-    /// Ends with [`CodecError::UnknownType`](crate::codec::CodecError::UnknownType): a
-    /// decision must not rest on a history that was only partly understood.
-    #[default]
-    Fail,
-    /// Passes over it, because what it says cannot matter to this decider. A pure narrowing
-    /// is better put into the boundary's query, where the store can use it.
-    Ignore,
+impl<D: Decider> Fold for D {
+    type Event = D::Event;
+
+    const UNKNOWN_EVENTS: UnknownEvents = <D as Decider>::UNKNOWN_EVENTS;
+    const SNAPSHOTS: Option<Snapshots<Self>> = <D as Decider>::SNAPSHOTS;
+
+    fn evolve(&mut self, event: &D::Event) {
+        Decider::evolve(self, event);
+    }
+}
+
+impl<D: Decider> Decision for D {
+    type Command = D::Command;
+    type States = D;
+    type Refusal = D::Refusal;
+
+    fn boundaries(command: &D::Command) -> Result<[Boundary; 1], NameError> {
+        Ok([D::boundary(command)?])
+    }
+
+    fn decide(state: &D, command: &D::Command) -> Result<Facts, D::Refusal> {
+        let events = state.decide(command)?;
+        Ok(events.iter().fold(Facts::nothing(), Facts::and))
+    }
 }

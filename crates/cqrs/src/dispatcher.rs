@@ -4,11 +4,13 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use eventwire_store::EventStore;
+use eventwire_store::{EventStore, SnapshotStore};
 
+use crate::backoff::Backoff;
 use crate::builder::DispatcherBuilder;
+use crate::clock::Clock;
 use crate::codec;
-use crate::decider::Decider;
+use crate::decision::Decision;
 use crate::error::CommandError;
 use crate::execute;
 use crate::query::{QueryError, QueryHandler};
@@ -26,7 +28,9 @@ pub struct Dispatcher {
 
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn EventStore>,
-    pub(crate) conflict_retries: u32,
+    pub(crate) snapshots: Option<Arc<dyn SnapshotStore>>,
+    pub(crate) conflict_retries: Backoff,
+    pub(crate) clock: Arc<dyn Clock>,
     pub(crate) commands: HashMap<String, CommandHandler>,
     pub(crate) queries: HashMap<String, QueryHandler>,
 }
@@ -75,7 +79,7 @@ impl Dispatcher {
     ///
     /// # Cancel safety
     /// As for [`dispatch`](Self::dispatch).
-    pub fn execute<D: Decider>(
+    pub fn execute<D: Decision>(
         &self,
         command: D::Command,
     ) -> impl Future<Output = Result<Receipt, CommandError>> + Send + use<D> {
@@ -89,16 +93,13 @@ impl Dispatcher {
     ///
     /// # Cancel safety
     /// As for [`dispatch`](Self::dispatch).
-    pub fn execute_with<D: Decider>(
+    pub fn execute_with<D: Decision>(
         &self,
         command: D::Command,
         options: CommandOptions,
     ) -> impl Future<Output = Result<Receipt, CommandError>> + Send + use<D> {
         let shared = Arc::clone(&self.shared);
-        async move {
-            let retries = shared.conflict_retries;
-            execute::execute::<D>(&*shared.store, retries, command, options).await
-        }
+        async move { execute::execute::<D>(&shared, command, options).await }
     }
 
     /// Answers a query that was registered by name, JSON for JSON. An empty body is `null`.
@@ -128,8 +129,8 @@ impl Dispatcher {
     }
 }
 
-/// What a decider's commands are called by: the name is the variant, the body its content.
-pub(crate) fn dispatch_to<D: Decider>(
+/// What a decision's commands are called by: the name is the variant, the body its content.
+pub(crate) fn dispatch_to<D: Decision>(
     dispatcher: &Dispatcher,
     request: CommandRequest,
 ) -> CommandFuture {

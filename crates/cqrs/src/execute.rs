@@ -1,61 +1,72 @@
-use eventwire_store::{Actual, Append, AppendError, EventStore, Expect, NewEvent};
+use eventwire_store::{
+    Actual, Append, AppendError, Conflict, EventStore, Expect, NewEvent, StreamName,
+};
 
-use crate::boundary::Boundary;
-use crate::codec;
-use crate::decider::Decider;
+use crate::boundary::append_after;
+use crate::decision::Decision;
+use crate::dispatcher::Shared;
 use crate::error::{CommandError, Contention, InvalidCommand, Unmet};
-use crate::fold::Folded;
+use crate::folded::{Folded, Reading};
 use crate::receipt::Receipt;
 use crate::request::CommandOptions;
 
-/// One command, from its boundary to its receipt.
+/// One command, from its boundaries to its receipt.
 ///
 /// Read, decide, append under the guard that nothing has come in between; where something
-/// has, begin again, at most `retries` times.
-pub(crate) async fn execute<D: Decider>(
-    store: &dyn EventStore,
-    retries: u32,
+/// has, begin again, as often as the policy says.
+pub(crate) async fn execute<D: Decision>(
+    shared: &Shared,
     command: D::Command,
     options: CommandOptions,
 ) -> Result<Receipt, CommandError> {
+    let boundaries = D::boundaries(&command).map_err(InvalidCommand::Name)?;
+    let first = &boundaries.as_ref()[0];
+    if options.expect != Expect::Any && first.decided_by().is_none() {
+        return Err(InvalidCommand::NothingToExpect.into());
+    }
+    let store = &*shared.store;
     let execution = Execution::<D> {
         store,
-        boundary: boundary::<D>(&command, &options)?,
+        reading: Reading::new(store, shared.snapshots.as_deref(), &boundaries),
         command,
         options,
     };
-    let mut attempts = 0;
-    if let Some(receipt) = execution.recall(attempts).await? {
+    if let Some(receipt) = execution.recall(0).await? {
         return Ok(receipt);
     }
-    let mut lost_to = None;
+    let mut attempts = 1;
+    let mut outcome = execution.attempt(attempts, None).await?;
+    let mut waits = None;
     loop {
-        attempts = u32::saturating_add(attempts, 1);
-        match execution.attempt(attempts, lost_to).await? {
+        let lost_to = match outcome {
             Attempt::Settled(receipt) => return Ok(receipt),
-            Attempt::Lost(actual) if attempts > retries => {
-                return Err(CommandError::Conflict(Contention { attempts, actual }));
-            }
-            Attempt::Lost(actual) => lost_to = Some(actual),
+            Attempt::Lost(conflict) => conflict,
+        };
+        let waits = waits.get_or_insert_with(|| shared.conflict_retries.waits());
+        // A name that is never used again is nothing that deciding again could settle.
+        let wait = match lost_to.actual {
+            Actual::Deleted => None,
+            _ => waits.next(),
+        };
+        let Some(wait) = wait else {
+            return Err(CommandError::Conflict(Contention {
+                attempts,
+                actual: lost_to.actual,
+            }));
+        };
+        // The first retry need not wait: who won is done.
+        if attempts > 1 && !wait.is_zero() {
+            shared.clock.sleep(wait).await;
         }
+        attempts = attempts.saturating_add(1);
+        outcome = execution.attempt(attempts, Some(&lost_to)).await?;
     }
-}
-
-fn boundary<D: Decider>(
-    command: &D::Command,
-    options: &CommandOptions,
-) -> Result<Boundary, CommandError> {
-    let boundary = D::boundary(command).map_err(InvalidCommand::Name)?;
-    if options.expect != Expect::Any && boundary.decided_by().is_none() {
-        return Err(InvalidCommand::NothingToExpect.into());
-    }
-    Ok(boundary)
 }
 
 /// A command and all it is judged by.
-struct Execution<'a, D: Decider> {
+struct Execution<'a, D: Decision> {
     store: &'a dyn EventStore,
-    boundary: Boundary,
+    reading: Reading<'a, D::States>,
     command: D::Command,
     options: CommandOptions,
 }
@@ -63,16 +74,19 @@ struct Execution<'a, D: Decider> {
 enum Attempt {
     Settled(Receipt),
     /// Something came in between: this is what the store found.
-    Lost(Actual),
+    Lost(Conflict),
 }
 
-impl<D: Decider> Execution<'_, D> {
+impl<D: Decision> Execution<'_, D> {
     async fn attempt(
         &self,
         attempts: u32,
-        lost_to: Option<Actual>,
+        lost_to: Option<&Conflict>,
     ) -> Result<Attempt, CommandError> {
-        let folded = Folded::read(self.store, &self.boundary, lost_to).await?;
+        let folded = self.reading.fold(lost_to).await?;
+        if let Some(snapshot) = self.reading.snapshot(&folded) {
+            self.reading.keep(snapshot).await;
+        }
         let append = match self.decide(&folded) {
             Ok(Some(append)) => append,
             unwritten => {
@@ -96,8 +110,10 @@ impl<D: Decider> Execution<'_, D> {
                 attempts,
             })),
             Err(AppendError::Conflict(conflict)) => {
-                self.check_expected(conflict.actual)?;
-                Ok(Attempt::Lost(conflict.actual))
+                if self.reading.part(&conflict) == 0 {
+                    self.check_expected(conflict.actual)?;
+                }
+                Ok(Attempt::Lost(conflict))
             }
             Err(error) => Err(CommandError::from_append(error)),
         }
@@ -119,18 +135,20 @@ impl<D: Decider> Execution<'_, D> {
     }
 
     /// What to append; nothing where nothing needs to happen.
-    fn decide(&self, folded: &Folded<D>) -> Result<Option<Append>, CommandError> {
-        self.check_expected(Actual::Version(folded.version))?;
-        let events = folded
-            .state
-            .decide(&self.command)
+    fn decide(&self, folded: &Folded<D::States>) -> Result<Option<Append>, CommandError> {
+        self.check_expected(Actual::Version(folded.version(0)))?;
+        let facts = D::decide(&folded.states, &self.command)
             .map_err(|refusal| CommandError::Refused(Box::new(refusal)))?;
+        let events = facts.into_events()?;
         if events.is_empty() {
             return Ok(None);
         }
-        let mut append = self.boundary.append_after(folded.version, folded.looked_to);
-        for event in &events {
-            append = append.event(self.new_event(event)?);
+        let boundaries = self.reading.boundaries.as_ref();
+        let parts = boundaries.iter().enumerate();
+        let parts = parts.map(|(index, boundary)| (boundary, folded.version(index)));
+        let mut append = append_after(parts, folded.looked_to);
+        for event in events {
+            append = append.event(self.addressed(event, boundaries[0].writes_to()));
         }
         Ok(Some(match &self.options.identity {
             Some((key, fingerprint)) => append.key(key.clone()).fingerprint(*fingerprint),
@@ -138,10 +156,13 @@ impl<D: Decider> Execution<'_, D> {
         }))
     }
 
-    fn new_event(&self, event: &D::Event) -> Result<NewEvent, CommandError> {
-        let tags = D::tags(event).map_err(InvalidCommand::Name)?;
-        let new = codec::encode(event)?.metadata(self.options.metadata.clone());
-        Ok(tags.into_iter().fold(new, NewEvent::tag))
+    /// With all that the decision left to the command's options and its first boundary.
+    fn addressed(&self, event: NewEvent, first: Option<&StreamName>) -> NewEvent {
+        let event = event.metadata(self.options.metadata.clone());
+        match (event.as_parts().stream, first) {
+            (None, Some(stream)) => event.stream(stream.clone()),
+            _ => event,
+        }
     }
 
     /// Whether the caller's expectation still stands. A race alone does not fail it: a

@@ -1,26 +1,40 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod backoff;
 mod boundary;
 mod builder;
+mod clock;
 pub mod codec;
 mod decider;
+mod decision;
 mod dispatcher;
 mod error;
+mod event;
 mod execute;
 mod fold;
+mod folded;
 mod query;
 mod receipt;
 mod reply;
 mod request;
+mod snapshot;
+mod states;
 pub mod testing;
 
+pub use backoff::Backoff;
 pub use boundary::Boundary;
-pub use builder::{DEFAULT_CONFLICT_RETRIES, DispatcherBuilder, RegistrationError};
-pub use decider::{Decider, UnknownEvents};
+pub use builder::{DispatcherBuilder, RegistrationError};
+pub use clock::{Clock, Sleep, SystemClock};
+pub use decider::Decider;
+pub use decision::{Decision, Facts};
 pub use dispatcher::Dispatcher;
 pub use error::{CommandError, Contention, InvalidCommand, StoreError, Unmet};
+pub use event::{DomainEvent, Stored};
+pub use fold::{Fold, UnknownEvents};
 pub use query::QueryError;
 pub use receipt::Receipt;
 pub use reply::{CommandFuture, QueryFuture, ReplyFuture};
 pub use request::{CommandOptions, CommandRequest};
+pub use snapshot::Snapshots;
+pub use states::States;

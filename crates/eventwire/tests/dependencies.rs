@@ -58,11 +58,14 @@ const ALLOWED: [(&str, &[&str]); 11] = [
     (
         "eventwire-cqrs",
         &[
+            "backon",
             "bytes",
             "eventwire-store",
             "serde",
             "serde_json",
             "thiserror",
+            "tokio",
+            "tracing",
         ],
     ),
     (

@@ -1,9 +1,8 @@
 //! How an externally tagged serde enum becomes an event, and an event the enum.
 //!
 //! The variant's name is the event's type and the variant's content the payload, as JSON; a
-//! unit variant's payload is `null`. Serde's own attributes are the means to evolve a
-//! history: `alias` reads an old type name, `default` fills a field that was added, `other`
-//! on a unit variant takes every type that is not known.
+//! unit variant's payload is `null`. What an older program wrote is turned into what this one
+//! reads by serde's own attributes and by [`DomainEvent::upcast`], before anyone sees it.
 
 mod decode;
 mod encode;
@@ -11,8 +10,9 @@ mod variants;
 
 use eventwire_store::{EventType, NewEvent, Position, RecordedEvent};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 use thiserror::Error;
+
+use crate::event::{DomainEvent, Stored};
 
 pub(crate) use decode::{Undecoded, decode_parts};
 pub(crate) use variants::variants;
@@ -85,14 +85,14 @@ pub fn encode<E: Serialize>(event: &E) -> Result<NewEvent, CodecError> {
     Ok(NewEvent::new(event_type, content))
 }
 
-/// The value a recorded event stands for.
+/// The value a recorded event stands for, whichever program wrote it.
 ///
 /// # Errors
 /// [`CodecError::UnknownType`] where the enum has no such variant,
 /// [`CodecError::Unreadable`] where it has, but with other content.
-pub fn decode<E: DeserializeOwned>(event: &RecordedEvent) -> Result<E, CodecError> {
+pub fn decode<E: DomainEvent>(event: &RecordedEvent) -> Result<E, CodecError> {
     let (event_type, position) = (&event.event_type, event.position);
-    decode_parts(event_type.as_str(), &event.data).map_err(|error| match error {
+    read(event_type.as_str(), &event.data).map_err(|error| match error {
         Undecoded::UnknownName { .. } => CodecError::UnknownType {
             event_type: event_type.clone(),
             position,
@@ -104,4 +104,38 @@ pub fn decode<E: DeserializeOwned>(event: &RecordedEvent) -> Result<E, CodecErro
             detail: error.to_string(),
         },
     })
+}
+
+/// The types of all events that decode to a value of this enum, old ones included: what a
+/// query asks for that wants no others. None where the type is not an externally tagged enum.
+///
+/// ```
+/// # use eventwire_cqrs::{DomainEvent, codec};
+/// # use eventwire_store::Query;
+/// #[derive(serde::Serialize, serde::Deserialize)]
+/// #[serde(rename_all = "kebab-case")]
+/// enum RoomEvent {
+///     #[serde(alias = "message-sent")]
+///     MessagePosted { text: String },
+/// }
+/// impl DomainEvent for RoomEvent {}
+///
+/// let types = codec::event_types::<RoomEvent>();
+/// assert_eq!(types.iter().map(|t| t.as_str()).collect::<Vec<_>>(), ["message-posted", "message-sent"]);
+/// let query = Query::types(types);
+/// ```
+#[must_use]
+pub fn event_types<E: DomainEvent>() -> Vec<EventType> {
+    let names = variants::<E>().unwrap_or_default();
+    let names = names.iter().chain(E::OLD_TYPES);
+    names
+        .filter_map(|name| EventType::new(*name).ok())
+        .collect()
+}
+
+/// What was written under a type, upcast and decoded.
+pub(crate) fn read<E: DomainEvent>(event_type: &str, data: &[u8]) -> Result<E, Undecoded> {
+    let mut stored = Stored::new(event_type, data);
+    E::upcast(&mut stored)?;
+    decode_parts(stored.event_type(), stored.data())
 }

@@ -5,9 +5,9 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use eventwire_cqrs::codec::{self, CodecError};
+use eventwire_cqrs::{DomainEvent, Stored};
 use eventwire_store::{EventType, Position, RecordedEvent, Uuid};
 use proptest::prelude::*;
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -66,7 +66,9 @@ fn encoded<E: Serialize>(event: &E) -> (String, Bytes) {
     (parts.event_type.to_string(), parts.data.clone())
 }
 
-fn decoded<E: DeserializeOwned>(name: &str, payload: &[u8]) -> Result<E, CodecError> {
+impl DomainEvent for Shape {}
+
+fn decoded<E: DomainEvent>(name: &str, payload: &[u8]) -> Result<E, CodecError> {
     codec::decode(&RecordedEvent {
         position: Position::from_parts(0, 7),
         stream: None,
@@ -226,6 +228,7 @@ fn a_history_outlives_its_names_and_its_fields() {
         #[serde(other)]
         Else,
     }
+    impl DomainEvent for Now {}
     let read = Now::MessagePosted {
         text: "hi".to_owned(),
         is_edited: false,
@@ -236,6 +239,58 @@ fn a_history_outlives_its_names_and_its_fields() {
         read
     );
     assert_eq!(decoded::<Now>("unheard-of", b"\xff").unwrap(), Now::Else);
+}
+
+/// Texts were sent as bytes, and rooms had no names, once.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+enum Upcast {
+    Said { text: String },
+    Named(String),
+}
+
+impl DomainEvent for Upcast {
+    const OLD_TYPES: &'static [&'static str] = &["Sent", "Opened"];
+
+    fn upcast(stored: &mut Stored<'_>) -> serde_json::Result<()> {
+        match stored.event_type() {
+            "Sent" => {
+                stored.rename("Said");
+                stored.edit(|content| *content = json!({"text": content["body"]}))?;
+            }
+            "Opened" => {
+                stored.rename("Named");
+                stored.replace(*b"\"nameless\"");
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn what_an_older_program_wrote_is_upcast_before_it_is_read() {
+    let said = |text: &str| Upcast::Said {
+        text: text.to_owned(),
+    };
+    for (name, payload, event) in [
+        ("Sent", r#"{"body":"hi"}"#, said("hi")),
+        ("Said", r#"{"text":"hi"}"#, said("hi")),
+        (
+            "Opened",
+            "not even JSON",
+            Upcast::Named("nameless".to_owned()),
+        ),
+    ] {
+        assert_eq!(decoded::<Upcast>(name, payload.as_bytes()).unwrap(), event);
+    }
+    assert_eq!(
+        decoded::<Upcast>("Sent", b"{").unwrap_err().to_string(),
+        "event of type \"Sent\" at position 7 cannot be read: \
+         EOF while parsing an object at line 1 column 1"
+    );
+    let types = codec::event_types::<Upcast>();
+    let names: Vec<_> = types.iter().map(EventType::as_str).collect();
+    assert_eq!(names, ["Said", "Named", "Sent", "Opened"]);
 }
 
 #[test]

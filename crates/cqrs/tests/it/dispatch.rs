@@ -3,8 +3,8 @@
 use std::marker::PhantomData;
 
 use eventwire_cqrs::{
-    Boundary, CommandError, CommandOptions, CommandRequest, Decider, Dispatcher, QueryError,
-    RegistrationError,
+    Boundary, CommandError, CommandOptions, CommandRequest, Decider, Dispatcher, DomainEvent,
+    QueryError, RegistrationError,
 };
 use eventwire_store::{Expect, MemoryStore, NameError, Version};
 use futures_executor::block_on;
@@ -232,6 +232,8 @@ enum Tagged {
     Open {},
 }
 
+impl DomainEvent for Tagged {}
+
 /// Commands of `C` make events of `E`, or would.
 #[derive(Debug)]
 struct Never<C, E>(PhantomData<fn() -> (C, E)>);
@@ -245,7 +247,7 @@ impl<C, E> Default for Never<C, E> {
 impl<C, E> Decider for Never<C, E>
 where
     C: DeserializeOwned + Send + Sync + 'static,
-    E: Serialize + DeserializeOwned + Send + 'static,
+    E: DomainEvent,
 {
     type Command = C;
     type Event = E;

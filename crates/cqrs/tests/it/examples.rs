@@ -3,7 +3,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use eventwire_cqrs::testing::given;
-use eventwire_cqrs::{Boundary, Decider};
+use eventwire_cqrs::{Boundary, Decider, DomainEvent};
 use eventwire_store::NameError;
 use serde::{Deserialize, Serialize};
 
@@ -130,6 +130,8 @@ enum Fading {
         text: String,
     },
 }
+
+impl DomainEvent for Fading {}
 
 impl Decider for Forgetful {
     type Command = Fading;

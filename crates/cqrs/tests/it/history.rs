@@ -3,7 +3,8 @@
 use std::marker::PhantomData;
 
 use eventwire_cqrs::{
-    Boundary, CommandError, CommandOptions, Decider, Dispatcher, UnknownEvents, codec::CodecError,
+    Boundary, CommandError, CommandOptions, Decider, Dispatcher, DomainEvent, UnknownEvents,
+    codec::CodecError,
 };
 use eventwire_store::{
     Append, EventStore, EventType, Expect, Keep, MemoryStore, NameError, NewEvent, Query,
@@ -24,6 +25,13 @@ pub(crate) enum Register {
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Registered {
     Registered { name: String },
+}
+
+impl DomainEvent for Registered {
+    fn tags(&self) -> Result<Vec<Tag>, NameError> {
+        let Self::Registered { name } = self;
+        Ok(vec![by_name(name)?])
+    }
 }
 
 #[derive(Debug, PartialEq, Error)]
@@ -59,11 +67,6 @@ impl Decider for Name {
         Ok(Boundary::query(Query::tags([by_name(name)?])))
     }
 
-    fn tags(event: &Registered) -> Result<Vec<Tag>, NameError> {
-        let Registered::Registered { name } = event;
-        Ok(vec![by_name(name)?])
-    }
-
     fn evolve(&mut self, _: &Registered) {
         self.is_taken = true;
     }
@@ -92,16 +95,12 @@ impl Decider for Account {
         Ok(Boundary::stream(user).and(Query::tags([by_name(name)?])))
     }
 
-    fn tags(event: &Registered) -> Result<Vec<Tag>, NameError> {
-        Name::tags(event)
-    }
-
     fn evolve(&mut self, event: &Registered) {
-        self.0.evolve(event);
+        Decider::evolve(&mut self.0, event);
     }
 
     fn decide(&self, command: &Register) -> Result<Vec<Registered>, NoName> {
-        self.0.decide(command)
+        Decider::decide(&self.0, command)
     }
 }
 
@@ -158,16 +157,12 @@ impl Decider for Badge {
         Ok(Boundary::query(Query::tags([by_name(name)?])).to(user))
     }
 
-    fn tags(event: &Registered) -> Result<Vec<Tag>, NameError> {
-        Name::tags(event)
-    }
-
     fn evolve(&mut self, event: &Registered) {
-        self.0.evolve(event);
+        Decider::evolve(&mut self.0, event);
     }
 
     fn decide(&self, command: &Register) -> Result<Vec<Registered>, NoName> {
-        self.0.decide(command)
+        Decider::decide(&self.0, command)
     }
 }
 
@@ -294,7 +289,7 @@ enum Note {
 }
 
 /// What a tolerant room reads, and can write down.
-trait Noted: Serialize + serde::de::DeserializeOwned + std::fmt::Debug + Send + 'static {
+trait Noted: DomainEvent + std::fmt::Debug {
     const UNKNOWN: UnknownEvents;
     fn note(text: &str) -> Self;
 }
@@ -337,6 +332,8 @@ enum AnyEvent {
     #[serde(other)]
     Else,
 }
+
+impl DomainEvent for AnyEvent {}
 
 impl Noted for AnyEvent {
     const UNKNOWN: UnknownEvents = UnknownEvents::Fail;

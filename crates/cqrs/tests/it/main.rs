@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod bank;
 mod codec;
 mod dispatch;
 mod examples;
@@ -9,4 +10,5 @@ mod history;
 mod idempotency;
 mod races;
 mod room;
+mod snapshots;
 mod stores;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Barrier};
 use std::task::{Context, Poll, Waker};
 use std::thread;
 
-use eventwire_cqrs::{CommandError, CommandOptions, DEFAULT_CONFLICT_RETRIES, Dispatcher, Receipt};
+use eventwire_cqrs::{Backoff, CommandError, CommandOptions, Dispatcher, Receipt};
 use eventwire_store::{Actual, Expect, MemoryStore, Version};
 use futures_executor::block_on;
 use futures_util::future::join_all;
@@ -44,7 +44,7 @@ fn opened() -> MemoryStore {
 /// A hundred messages, each posted by a command that has read before any has appended.
 fn post_in_lockstep(store: &MemoryStore, retries: u32) -> Vec<Outcome> {
     let dispatcher = Dispatcher::builder(Interposed::new(store.clone()))
-        .conflict_retries(retries)
+        .conflict_retries(Backoff::at_once(retries))
         .build();
     let posts = (0..100).map(|n| dispatcher.execute::<Room>(post(&n.to_string())));
     block_on(join_all(posts))
@@ -67,7 +67,7 @@ fn a_hundred_at_once_have_one_effect_each() {
 #[test]
 fn a_race_ends_after_the_retries_with_what_was_found() {
     let store = opened();
-    let outcomes = post_in_lockstep(&store, DEFAULT_CONFLICT_RETRIES);
+    let outcomes = post_in_lockstep(&store, 8);
     let (written, lost): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
     assert_eq!((written.len(), lost.len()), (9, 91));
     for outcome in lost {
@@ -102,7 +102,7 @@ fn from_a_hundred_threads(call: impl Fn(usize) -> Outcome + Send + Sync + 'stati
 fn a_hundred_threads_have_one_effect_each() {
     let store = opened();
     let dispatcher = Dispatcher::builder(store.clone())
-        .conflict_retries(99)
+        .conflict_retries(Backoff::at_once(99))
         .build();
     let outcomes =
         from_a_hundred_threads(move |n| block_on(dispatcher.execute::<Room>(post(&n.to_string()))));
@@ -114,7 +114,7 @@ fn a_hundred_threads_have_one_effect_each() {
 fn of_a_hundred_threads_that_want_to_be_the_first_one_is() {
     let store = MemoryStore::new();
     let dispatcher = Dispatcher::builder(store.clone())
-        .conflict_retries(99)
+        .conflict_retries(Backoff::at_once(99))
         .build();
     let outcomes = from_a_hundred_threads(move |_| block_on(dispatcher.execute::<Room>(open())));
     let (first, refused): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(Result::is_ok);
@@ -162,7 +162,9 @@ fn an_expectation_that_a_race_fails_is_told_even_when_no_retry_is_left() {
     let overtaken = Interposed::once(store, Before::Append, async move {
         other.execute::<Room>(open()).await.unwrap();
     });
-    let dispatcher = Dispatcher::builder(overtaken).conflict_retries(0).build();
+    let dispatcher = Dispatcher::builder(overtaken)
+        .conflict_retries(Backoff::at_once(0))
+        .build();
     let options = CommandOptions::default().expect(Expect::NoStream);
     let outcome = block_on(dispatcher.execute_with::<Room>(open(), options));
     assert!(matches!(outcome, Err(CommandError::Precondition(_))));

@@ -1,6 +1,6 @@
 //! A small domain: a chat room that must be opened before anyone posts.
 
-use eventwire_cqrs::{Boundary, Decider};
+use eventwire_cqrs::{Boundary, Decider, DomainEvent};
 use eventwire_store::{NameError, StreamName};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -35,6 +35,8 @@ pub(crate) enum RoomEvent {
     RoomOpened,
     MessagePosted { text: String },
 }
+
+impl DomainEvent for RoomEvent {}
 
 #[derive(Debug, PartialEq, Error)]
 pub(crate) enum RoomRefusal {

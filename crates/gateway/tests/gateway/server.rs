@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
-use eventwire_cqrs::{Boundary, Decider, Dispatcher};
+use eventwire_cqrs::{Boundary, Decider, Dispatcher, DomainEvent};
 use eventwire_feed::{Feed, FeedOptions};
 use eventwire_gateway::{Gateway, GatewayBody};
 use eventwire_store::{EventStore, MemoryStore, NameError, StreamName};
@@ -28,6 +28,8 @@ pub(crate) enum Command {
 pub(crate) enum Event {
     Added { by: u64 },
 }
+
+impl DomainEvent for Event {}
 
 #[derive(Debug, thiserror::Error)]
 #[error("{by} more would make it {sum}; the most is 10")]

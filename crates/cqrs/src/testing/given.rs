@@ -1,43 +1,9 @@
-//! Given what has happened, when this is asked for, then that happens: a decider's rules as
-//! examples, without a store.
-//!
-//! ```
-//! # use eventwire_cqrs::{Boundary, Decider, testing::given};
-//! # use eventwire_store::{NameError, StreamName};
-//! # use serde::{Deserialize, Serialize};
-//! # #[derive(Default)]
-//! # struct Door { is_open: bool }
-//! # #[derive(Debug, Deserialize)]
-//! # enum Ask { Open, Close }
-//! # #[derive(Debug, PartialEq, Serialize, Deserialize)]
-//! # enum Fact { Opened, Closed }
-//! # #[derive(Debug, PartialEq, thiserror::Error)]
-//! # #[error("already so")]
-//! # struct AlreadySo;
-//! # impl Decider for Door {
-//! #     type Command = Ask;
-//! #     type Event = Fact;
-//! #     type Refusal = AlreadySo;
-//! #     fn boundary(_: &Ask) -> Result<Boundary, NameError> { Ok(Boundary::stream(StreamName::new("door")?)) }
-//! #     fn evolve(&mut self, event: &Fact) { self.is_open = *event == Fact::Opened; }
-//! #     fn decide(&self, command: &Ask) -> Result<Vec<Fact>, AlreadySo> {
-//! #         match command {
-//! #             Ask::Open if self.is_open => Err(AlreadySo),
-//! #             Ask::Open => Ok(vec![Fact::Opened]),
-//! #             Ask::Close => Ok(if self.is_open { vec![Fact::Closed] } else { vec![] }),
-//! #         }
-//! #     }
-//! # }
-//! given::<Door>([]).when(Ask::Open).then([Fact::Opened]);
-//! given::<Door>([Fact::Opened]).when(Ask::Open).then_refused(AlreadySo);
-//! given::<Door>([]).when(Ask::Close).then_nothing();
-//! ```
-
 use std::any::type_name;
 use std::fmt::{self, Debug, Write};
 
 use crate::codec::{self, Undecoded};
 use crate::decider::Decider;
+use crate::event::DomainEvent;
 
 /// What has happened, in order.
 ///
@@ -54,7 +20,7 @@ where
         history: Vec::new(),
     };
     for event in events {
-        given.state.evolve(&survivor(&event));
+        Decider::evolve(&mut given.state, &survivor(&event));
         given.history.push(event);
     }
     given
@@ -74,7 +40,7 @@ impl<D: Decider> Given<D> {
     where
         D::Command: Debug,
     {
-        let outcome = self.state.decide(&command);
+        let outcome = Decider::decide(&self.state, &command);
         When {
             asked: format!("{command:?}"),
             history: self.history,
@@ -214,14 +180,14 @@ where
 #[track_caller]
 fn survivor<E>(event: &E) -> E
 where
-    E: serde::Serialize + serde::de::DeserializeOwned + Debug + PartialEq,
+    E: DomainEvent + Debug + PartialEq,
 {
     let written = match codec::encode(event) {
         Ok(written) => written,
         Err(error) => panic!("{event:?} cannot be written: {error}"),
     };
     let parts = written.as_parts();
-    let read: Result<E, Undecoded> = codec::decode_parts(parts.event_type.as_str(), parts.data);
+    let read: Result<E, Undecoded> = codec::read(parts.event_type.as_str(), parts.data);
     match read {
         Ok(read) if read == *event => read,
         Ok(read) => panic!("{event:?} is written, but read back as {read:?}"),

@@ -1,0 +1,282 @@
+use eventwire_store::{
+    Actual, Conflict, EventStore, EventStream, Item, Position, Query, ReadOptions, RecordedEvent,
+    Snapshot, SnapshotStore, Start, Version,
+};
+
+use crate::boundary::Boundary;
+use crate::error::CommandError;
+use crate::snapshot::Shelf;
+use crate::states::States;
+
+/// The states that the histories of some boundaries make, and how far they were read.
+pub(crate) struct Folded<S: States> {
+    pub(crate) states: S,
+    /// Of each boundary's deciding stream; none where it has no event, or the boundary has none.
+    versions: S::Each<Option<Version>>,
+    pub(crate) looked_to: Position,
+    /// How many events were read, those of a snapshot aside.
+    events: u64,
+    /// Whether retention has dropped a part of the history.
+    is_cut: bool,
+}
+
+/// What is read, and where from.
+pub(crate) struct Reading<'a, S: States> {
+    pub(crate) store: &'a dyn EventStore,
+    pub(crate) boundaries: &'a S::Each<Boundary>,
+    queries: S::Each<Query>,
+    shelf: Option<Shelf<'a, S>>,
+}
+
+impl<'a, S: States> Reading<'a, S> {
+    pub(crate) fn new(
+        store: &'a dyn EventStore,
+        snapshots: Option<&'a dyn SnapshotStore>,
+        boundaries: &'a S::Each<Boundary>,
+    ) -> Self {
+        let shelf = S::snapshots()
+            .zip(snapshots)
+            .map(|(how, kept)| Shelf::new(how, kept, store, &boundaries.as_ref()[0]));
+        Self {
+            store,
+            boundaries,
+            queries: S::each(boundaries, Boundary::reads),
+            shelf,
+        }
+    }
+
+    /// Folds, from a snapshot where there is one and else from scratch.
+    ///
+    /// Readers may trail the writer that answers conflicts. So after a conflict the history
+    /// is followed until it shows what the conflict was with: deciding again without it
+    /// would only lose again.
+    pub(crate) async fn fold(&self, lost_to: Option<&Conflict>) -> Result<Folded<S>, CommandError> {
+        let mut folded = self.begin().await?;
+        let mut items = self.items(folded.looked_to, lost_to.is_some());
+        while let Some(item) = items.next().await {
+            match item? {
+                Item::Event(event) => self.take_in(&mut folded, &event)?,
+                Item::CaughtUp(position) => {
+                    folded.looked_to = position;
+                    if self.is_enough(&mut folded, lost_to) {
+                        break;
+                    }
+                }
+                Item::Progress(position) => folded.looked_to = position,
+                Item::Gap { resumed_after, .. } => {
+                    folded.looked_to = resumed_after;
+                    folded.is_cut = true;
+                }
+                _ => {}
+            }
+        }
+        Ok(folded)
+    }
+
+    /// The snapshot to keep, where enough has come since the last.
+    pub(crate) fn snapshot(&self, folded: &Folded<S>) -> Option<Snapshot> {
+        let shelf = self.shelf.as_ref()?;
+        if !shelf.is_due(folded.events) {
+            return None;
+        }
+        shelf.take(&folded.states, folded.looked_to, folded.version(0))
+    }
+
+    /// Keeps it.
+    pub(crate) async fn keep(&self, snapshot: Snapshot) {
+        if let Some(shelf) = &self.shelf {
+            shelf.keep(snapshot).await;
+        }
+    }
+
+    async fn begin(&self) -> Result<Folded<S>, CommandError> {
+        let kept = match &self.shelf {
+            Some(shelf) => shelf.find().await?,
+            None => None,
+        };
+        let mut versions = S::each(self.boundaries, |_| None);
+        let (states, looked_to) = match kept {
+            Some(kept) => {
+                versions.as_mut()[0] = kept.version;
+                (kept.state, kept.position)
+            }
+            None => (S::blank(), Position::ORIGIN),
+        };
+        Ok(Folded {
+            states,
+            versions,
+            looked_to,
+            events: 0,
+            is_cut: false,
+        })
+    }
+
+    fn items(&self, after: Position, follows: bool) -> EventStream {
+        let queries = self.queries.as_ref().iter().cloned();
+        let all = queries
+            .reduce(Query::or)
+            .expect("a decision has a boundary");
+        match (follows, after) {
+            (false, Position::ORIGIN) => self.store.read(all, ReadOptions::all()),
+            (false, after) => self.store.read(all, ReadOptions::after(after)),
+            // Not from the beginning: what was dropped matters here.
+            (true, after) => self.store.subscribe(all, Start::After(after)),
+        }
+    }
+
+    fn take_in(&self, folded: &mut Folded<S>, event: &RecordedEvent) -> Result<(), CommandError> {
+        folded.looked_to = event.position;
+        folded.events = folded.events.saturating_add(1);
+        if let Some(place) = &event.stream {
+            let parts = self.boundaries.as_ref().iter();
+            for (part, version) in parts.zip(folded.versions.as_mut()) {
+                if part.decided_by() == Some(&place.name) {
+                    *version = Some(place.version);
+                }
+            }
+        }
+        Ok(folded.states.take_in(event, self.queries.as_ref())?)
+    }
+
+    /// Whether the history read so far has what a conflict was with.
+    fn is_enough(&self, folded: &mut Folded<S>, lost_to: Option<&Conflict>) -> bool {
+        match lost_to.map(|conflict| (conflict.actual, self.part(conflict))) {
+            Some((Actual::Version(version), part)) => {
+                if folded.version(part) < version && folded.is_cut {
+                    // The events that made this version are gone, and the version is not.
+                    folded.versions.as_mut()[part] = version;
+                }
+                folded.version(part) >= version
+            }
+            Some((Actual::Match(position), _)) => folded.looked_to >= position,
+            _ => true,
+        }
+    }
+
+    /// The boundary whose guard did not hold.
+    pub(crate) fn part(&self, conflict: &Conflict) -> usize {
+        let mut guards = 0;
+        let parts = self.boundaries.as_ref().iter();
+        let failed = parts.map(Boundary::guards).position(|count| {
+            guards += count;
+            conflict.guard < guards
+        });
+        // Past all guards is the stream that was to be written.
+        failed.unwrap_or_default()
+    }
+}
+
+impl<S: States> Folded<S> {
+    /// The version of the deciding stream of a boundary.
+    pub(crate) fn version(&self, part: usize) -> Option<Version> {
+        self.versions.as_ref()[part]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use eventwire_store::{Append, EventType, MemoryStore, NewEvent, StreamName, Tag};
+    use futures_executor::block_on;
+
+    use super::*;
+    use crate::event::DomainEvent;
+    use crate::fold::Fold;
+
+    /// Counts what it is shown.
+    #[derive(Debug, Default)]
+    struct Count(usize);
+
+    #[derive(serde::Serialize, serde::Deserialize)]
+    enum Tick {
+        Tick,
+    }
+
+    impl DomainEvent for Tick {}
+
+    impl Fold for Count {
+        type Event = Tick;
+
+        fn evolve(&mut self, _: &Tick) {
+            self.0 += 1;
+        }
+    }
+
+    fn stream(name: &str) -> StreamName {
+        StreamName::new(name).unwrap()
+    }
+
+    fn tag() -> Tag {
+        Tag::new("t").unwrap()
+    }
+
+    fn ticks() -> (MemoryStore, Position) {
+        let store = MemoryStore::new();
+        let tick = || NewEvent::new(EventType::new("Tick").unwrap(), "null");
+        let ticks = [
+            tick().stream(stream("a")),
+            tick().stream(stream("a")).tag(tag()),
+            tick().stream(stream("b")).tag(tag()),
+            tick().stream(stream("b")),
+        ];
+        let appended = block_on(store.append(Append::new().extend(ticks))).unwrap();
+        (store, appended.last())
+    }
+
+    #[test]
+    fn what_does_not_match_is_looked_at_and_not_folded() {
+        let (store, head) = ticks();
+        let by_tag = Query::tags([tag()]);
+        let version = |number| Version::new(number);
+        for (boundary, count, at) in [
+            (Boundary::stream(stream("a")), 2, version(2)),
+            (Boundary::stream(stream("c")), 0, None),
+            (Boundary::query(by_tag.clone()), 2, None),
+            (
+                Boundary::stream(stream("a")).and(by_tag.clone()),
+                3,
+                version(2),
+            ),
+            (Boundary::stream(stream("c")).and(by_tag), 2, None),
+        ] {
+            let boundaries = [boundary];
+            let reading = Reading::<Count>::new(&store, None, &boundaries);
+            let folded = block_on(reading.fold(None)).unwrap();
+            assert_eq!(folded.states.0, count, "{boundaries:?}");
+            assert_eq!(folded.version(0), at, "{boundaries:?}");
+            assert_eq!(folded.looked_to, head, "{boundaries:?}");
+        }
+    }
+
+    #[test]
+    fn each_state_is_shown_its_own_boundary() {
+        let (store, head) = ticks();
+        let boundaries = [
+            Boundary::stream(stream("a")),
+            Boundary::query(Query::tags([tag()])),
+            Boundary::stream(stream("b")),
+        ];
+        let reading = Reading::<(Count, Count, Count)>::new(&store, None, &boundaries);
+        let folded = block_on(reading.fold(None)).unwrap();
+        let (a, tagged, b) = &folded.states;
+        assert_eq!((a.0, tagged.0, b.0), (2, 2, 2));
+        let versions = [0, 1, 2].map(|part| folded.version(part).map(Version::get));
+        assert_eq!(versions, [Some(2), None, Some(2)]);
+        assert_eq!(folded.looked_to, head);
+    }
+
+    #[test]
+    fn a_conflict_is_with_the_boundary_whose_guard_it_names() {
+        let store = MemoryStore::new();
+        let query = || Query::tags([tag()]);
+        let boundaries = [
+            Boundary::stream(stream("a")).and(query()),
+            Boundary::query(query()),
+            Boundary::stream(stream("b")),
+        ];
+        let reading = Reading::<(Count, Count, Count)>::new(&store, None, &boundaries);
+        for (guard, part) in [(0, 0), (1, 0), (2, 1), (3, 2), (4, 0)] {
+            let actual = Actual::Version(None);
+            assert_eq!(reading.part(&Conflict { guard, actual }), part, "{guard}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+use std::fmt;
+
+use bytes::Bytes;
+use eventwire_store::{
+    Epoch, EventStore, Fingerprint, NameError, Position, ReadError, Snapshot, SnapshotName,
+    SnapshotStore, Version,
+};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::boundary::Boundary;
+
+/// How a state is kept between commands.
+///
+/// ```
+/// # use eventwire_cqrs::{DomainEvent, Fold, Snapshots};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)]
+/// # enum AccountEvent { Deposited { cents: u64 } }
+/// # impl DomainEvent for AccountEvent {}
+/// #[derive(Default, Serialize, Deserialize)]
+/// struct Account {
+///     cents: u64,
+/// }
+///
+/// impl Fold for Account {
+///     type Event = AccountEvent;
+///     // The 2nd shape of the state; snapshots of the 1st are passed over.
+///     const SNAPSHOTS: Option<Snapshots<Self>> = Some(Snapshots::json("account", 2).every(100));
+///     # fn evolve(&mut self, AccountEvent::Deposited { cents }: &AccountEvent) { self.cents += cents; }
+///     // ...
+/// }
+/// ```
+///
+/// A snapshot is never the truth. One that is missing, of another schema or unreadable is
+/// passed over, and the state is folded from scratch. It remembers what retention drops
+/// later; a fold from scratch does not.
+pub struct Snapshots<S> {
+    name: &'static str,
+    schema: u32,
+    every: u32,
+    write: fn(&S, &mut Vec<u8>) -> serde_json::Result<()>,
+    read: fn(&[u8]) -> serde_json::Result<S>,
+}
+
+impl<S> Snapshots<S> {
+    /// As JSON, after every 100 events. `name` keeps the states of one boundary apart,
+    /// `schema` counts the shapes a state has had: raise it with every change of what
+    /// `evolve` makes of the same events.
+    #[must_use]
+    pub const fn json(name: &'static str, schema: u32) -> Self
+    where
+        S: Serialize + DeserializeOwned,
+    {
+        Self {
+            name,
+            schema,
+            every: 100,
+            write: |state, data| serde_json::to_writer(data, state),
+            read: |data| serde_json::from_slice(data),
+        }
+    }
+
+    /// How many events are folded before the state is kept again.
+    #[must_use]
+    pub const fn every(mut self, events: u32) -> Self {
+        self.every = events;
+        self
+    }
+}
+
+/// A state and how far it has come.
+pub(crate) struct Kept<S> {
+    pub(crate) state: S,
+    pub(crate) position: Position,
+    pub(crate) version: Option<Version>,
+}
+
+/// Written before the state: what it is a state of. A name is but a hash of it.
+#[derive(Debug, PartialEq, Serialize, Deserialize)]
+struct Heading {
+    epoch: String,
+    boundary: String,
+    version: Option<u64>,
+}
+
+/// The snapshots of one boundary.
+pub(crate) struct Shelf<'a, S> {
+    pub(crate) snapshots: Snapshots<S>,
+    store: &'a dyn SnapshotStore,
+    epoch: Epoch,
+    boundary: String,
+}
+
+impl<'a, S> Shelf<'a, S> {
+    pub(crate) fn new(
+        snapshots: Snapshots<S>,
+        store: &'a dyn SnapshotStore,
+        log: &dyn EventStore,
+        boundary: &Boundary,
+    ) -> Self {
+        Self {
+            snapshots,
+            store,
+            epoch: log.epoch(),
+            boundary: format!("{boundary:?}"),
+        }
+    }
+
+    /// Whether a fold of so many events is worth keeping.
+    pub(crate) fn is_due(&self, folded: u64) -> bool {
+        folded >= u64::from(self.snapshots.every)
+    }
+
+    fn name(&self) -> Result<SnapshotName, NameError> {
+        let hash = Fingerprint::of([self.boundary.as_bytes()]).to_bits();
+        SnapshotName::new(format!("{}/{hash:016x}", self.snapshots.name))
+    }
+
+    pub(crate) async fn find(&self) -> Result<Option<Kept<S>>, ReadError> {
+        let Ok(name) = self.name() else {
+            return Ok(None);
+        };
+        let found = self.store.snapshot(name).await?;
+        Ok(found.and_then(|snapshot| self.open(&snapshot)))
+    }
+
+    fn open(&self, snapshot: &Snapshot) -> Option<Kept<S>> {
+        if snapshot.schema != self.snapshots.schema {
+            return None;
+        }
+        let line = snapshot.data.iter().position(|byte| *byte == b'\n')?;
+        let (heading, state) = snapshot.data.split_at(line);
+        let heading: Heading = serde_json::from_slice(heading).ok()?;
+        if heading != self.heading(heading.version) {
+            return None;
+        }
+        Some(Kept {
+            state: (self.snapshots.read)(state).ok()?,
+            position: snapshot.position,
+            version: heading.version.and_then(Version::new),
+        })
+    }
+
+    /// A state as a snapshot; none where it has no JSON form.
+    pub(crate) fn take(
+        &self,
+        state: &S,
+        position: Position,
+        version: Option<Version>,
+    ) -> Option<Snapshot> {
+        let heading = self.heading(version.map(Version::get));
+        let mut data = serde_json::to_vec(&heading).expect("text and a number have a JSON form");
+        data.push(b'\n');
+        if let Err(error) = (self.snapshots.write)(state, &mut data) {
+            tracing::warn!(%error, boundary = self.boundary, "state has no JSON form to be kept in");
+            return None;
+        }
+        Some(Snapshot {
+            position,
+            schema: self.snapshots.schema,
+            data: Bytes::from(data),
+        })
+    }
+
+    /// Keeps a state. Where that fails it is only not there next time, so that no command
+    /// fails by it.
+    pub(crate) async fn keep(&self, snapshot: Snapshot) {
+        let Ok(name) = self.name() else { return };
+        if let Err(error) = self.store.save_snapshot(name, snapshot).await {
+            tracing::warn!(%error, boundary = self.boundary, "state was not kept");
+        }
+    }
+
+    fn heading(&self, version: Option<u64>) -> Heading {
+        Heading {
+            epoch: self.epoch.to_string(),
+            boundary: self.boundary.clone(),
+            version,
+        }
+    }
+}
+
+impl<S> fmt::Debug for Snapshots<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Snapshots")
+            .field("name", &self.name)
+            .field("schema", &self.schema)
+            .field("every", &self.every)
+            .finish_non_exhaustive()
+    }
+}
