@@ -246,12 +246,8 @@ fn open_segment(storage: &dyn Storage, identity: &Label, first: u64) -> Result<S
         .open(&name)
         .map_err(OpenError::io("opening", &name))?;
     let label = read_label(&*file, Kind::Segment, &name)?;
-    let expected = Label {
-        kind: Kind::Segment,
-        first,
-        ..*identity
-    };
-    if label != expected {
+    // The epoch may be another: a repair gives the log a new one, and leaves the segments.
+    if (label.store, label.first) != (identity.store, first) {
         let what = "its label is of another store or another place in the log";
         return Err(OpenError::Damaged(Damage::new(&name, 0, what)));
     }
