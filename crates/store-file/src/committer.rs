@@ -175,7 +175,7 @@ impl Committer {
 
     /// Ends the index in memory, which has events, and begins another. Everything that is in it is
     /// durable and shown: no request is half taken in.
-    fn seal(&mut self) {
+    pub(crate) fn seal(&mut self) {
         let last_frame = self.tail.last_frame.expect("a commit brought the events");
         let mut state = self.log.write();
         let next = MemoryIndex::new(state.last() + 1);

@@ -13,7 +13,7 @@ use crate::snapshots::Snapshots;
 use crate::storage::Storage;
 
 /// The directory of the indexes within that of the store.
-const INDEXES: &str = "indexes";
+pub(crate) const INDEXES: &str = "indexes";
 
 /// A store without its thread: what is read, and who writes it.
 #[derive(Debug)]

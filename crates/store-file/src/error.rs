@@ -28,10 +28,9 @@ pub enum OpenError {
         version: u32,
     },
     /// Something that was written is no longer there as it was written. Nothing was changed:
-    /// restore a backup, or read the chapter on repair in `docs/segment-format.md`.
-    #[error(
-        "{0}; nothing was changed: restore a backup, or repair it as docs/segment-format.md says"
-    )]
+    /// restore a backup, or see with [`verify`](crate::verify) what is lost and
+    /// [`repair`](crate::repair()) the store.
+    #[error("{0}; nothing was changed: verify the store, and restore a backup or repair it")]
     Damaged(Damage),
     /// The operating system failed. Mend the cause and open again.
     #[error("failed {doing} {}", .path.display())]
@@ -45,7 +44,7 @@ pub enum OpenError {
     },
 }
 
-fn process(holder: Option<&u32>) -> String {
+pub(crate) fn process(holder: Option<&u32>) -> String {
     holder.map_or_else(
         || "another process".to_owned(),
         |number| format!("process {number}"),
@@ -86,6 +85,12 @@ impl Damage {
     #[must_use]
     pub fn file(&self) -> &str {
         &self.file
+    }
+
+    /// What is wrong there.
+    #[must_use]
+    pub fn what(&self) -> &str {
+        &self.what
     }
 
     /// Where in the file the frame or record begins that is not as it was.

@@ -9,7 +9,10 @@ use crate::segment::{self, FRAMES_FROM, Growth, Tail};
 use crate::storage::{Storage, StorageFile, UNFINISHED, Unpublished};
 
 /// The file that makes a directory a store. It is made last: where it is, there is a log.
-const IDENTITY: &str = "IDENTITY";
+pub(crate) const IDENTITY: &str = "IDENTITY";
+
+/// What an unfinished backup has in its place. It gets the other name when it is whole.
+pub(crate) const UNFINISHED_BACKUP: &str = "BACKUP";
 
 /// Reads the identity of a store, and makes the store where there is none.
 pub(crate) fn read_or_create(storage: &dyn Storage, growth: Growth) -> Result<Label, OpenError> {
@@ -18,13 +21,32 @@ pub(crate) fn read_or_create(storage: &dyn Storage, growth: Growth) -> Result<La
     // An earlier process may have named a file and not lived to make the name durable.
     storage.sync().map_err(OpenError::io("syncing", "."))?;
     if names.iter().any(|name| name == IDENTITY) {
-        let file = storage
-            .open(IDENTITY)
-            .map_err(OpenError::io("opening", IDENTITY))?;
-        return read_label(&*file, Kind::Identity, IDENTITY);
+        return read(storage);
     }
     refuse_lost_identity(storage, &names)?;
     create(storage, growth)
+}
+
+/// Reads the identity of a store, where there is one.
+pub(crate) fn read(storage: &dyn Storage) -> Result<Label, OpenError> {
+    let file = storage
+        .open(IDENTITY)
+        .map_err(OpenError::io("opening", IDENTITY))?;
+    read_label(&*file, Kind::Identity, IDENTITY)
+}
+
+/// The identity of a store as its segments have it; none where no segment has a good label.
+pub(crate) fn of_segments(storage: &dyn Storage, firsts: &[u64]) -> Option<Label> {
+    firsts.iter().find_map(|&first| {
+        let name = segment::name(first);
+        let file = storage.open(&name).ok()?;
+        let label = read_label(&*file, Kind::Segment, &name).ok()?;
+        Some(Label {
+            kind: Kind::Identity,
+            first: 0,
+            ..label
+        })
+    })
 }
 
 /// Removes what was being made when the process or the power ended. Nothing depends on it.
@@ -69,6 +91,11 @@ pub(crate) fn read_label(
 /// Making a store that was interrupted leaves one segment without a frame. Any more than that
 /// is a store that has lost its identity, which must not be taken for a new one.
 fn refuse_lost_identity(storage: &dyn Storage, names: &[String]) -> Result<(), OpenError> {
+    if names.iter().any(|name| name == UNFINISHED_BACKUP) {
+        let what = "it says that this is a backup which was not finished: make it again";
+        let damage = Damage::new(UNFINISHED_BACKUP, 0, what);
+        return Err(OpenError::Damaged(damage));
+    }
     for name in names {
         let Some(first) = segment::first_in(name) else {
             continue;
@@ -109,7 +136,8 @@ fn create(storage: &dyn Storage, growth: Growth) -> Result<Label, OpenError> {
     Ok(identity)
 }
 
-fn publish(storage: &dyn Storage, identity: &Label) -> io::Result<()> {
+/// Puts an identity in the place of the one there is, durably.
+pub(crate) fn publish(storage: &dyn Storage, identity: &Label) -> io::Result<()> {
     let made = Unpublished::create(storage, IDENTITY)?;
     made.file.write_at(&identity.encode(), 0)?;
     made.publish()?;

@@ -118,8 +118,47 @@ impl<'a> Scan<'a> {
         })
     }
 
-    /// Takes in the next frame, or says how the segment ends.
-    fn step(&mut self) -> Result<Option<End>, OpenError> {
+    /// The place of the next frame.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
+    /// The segment that is scanned.
+    pub(crate) fn segment(&self) -> &Segment {
+        self.segment
+    }
+
+    /// The index of what was taken in.
+    pub(crate) fn index(&self) -> &MemoryIndex {
+        &self.index
+    }
+
+    /// Goes on behind a frame that is not whole: with the first one after it that has a whole
+    /// header and a position from `position` on. What was taken in before is let go. Says which
+    /// position that is; none where there is no such frame.
+    pub(crate) fn resume(&mut self, position: u64) -> Result<Option<u64>, OpenError> {
+        let bytes = self.get_up_to(self.at, FRAME_HEADER_BYTES)?;
+        let mut from = match FrameHeader::decode(&bytes, self.at, self.segment.seed) {
+            Ok(header) => self.at + u64_of(header.frame_bytes()),
+            Err(_) => self.at + ALIGNMENT,
+        };
+        while let Some(at) = self.frame_from(from)? {
+            let bytes = self.get_up_to(at, FRAME_HEADER_BYTES)?;
+            if let Ok(header) = FrameHeader::decode(&bytes, at, self.segment.seed)
+                && header.first >= position
+            {
+                self.at = at;
+                self.index = MemoryIndex::new(header.first);
+                return Ok(Some(header.first));
+            }
+            from = at + ALIGNMENT;
+        }
+        Ok(None)
+    }
+
+    /// Takes in the next frame, or says how the segment ends. After an error it stands before
+    /// the frame that is wrong.
+    pub(crate) fn step(&mut self) -> Result<Option<End>, OpenError> {
         let used_to = self.used_to_if_unwritten()?;
         if used_to == Some(self.at) {
             return Ok(Some(End::Clean));

@@ -10,10 +10,10 @@ use crate::log::SharedLog;
 use crate::storage::{Storage, StorageFile};
 
 /// The directory of the snapshots within that of the store.
-const DIRECTORY: &str = "snapshots";
+pub(crate) const DIRECTORY: &str = "snapshots";
 
 /// A snapshot that is being written.
-const UNFINISHED: &str = "new";
+pub(crate) const UNFINISHED: &str = "new";
 
 /// The snapshots: a file each, beside the log.
 ///
@@ -129,12 +129,13 @@ impl Snapshots {
 
 /// Names can be longer than file names, and hold any character. Two that meet in one file
 /// displace each other: what is in it says whose it is.
-fn file_name(name: &SnapshotName) -> String {
+pub(crate) fn file_name(name: &SnapshotName) -> String {
     let hash = Fingerprint::of([name.as_str().as_bytes()]);
     format!("{:016x}.snapshot", hash.to_bits())
 }
 
-fn read_all(file: &dyn StorageFile) -> io::Result<Bytes> {
+/// The bytes of a whole file.
+pub(crate) fn read_all(file: &dyn StorageFile) -> io::Result<Bytes> {
     let length = in_memory(file.length()?).map_err(io::Error::other)?;
     let mut bytes = vec![0; length];
     file.read_at(&mut bytes, 0)?;

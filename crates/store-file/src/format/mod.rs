@@ -24,7 +24,7 @@ pub(crate) use note::{Checkpoint, Note, Trim};
 pub(crate) use page::{PAGE_BYTES, PAGE_DATA_BYTES, decode_page, encode_page, page_place};
 pub(crate) use record::{FIXED_BYTES as RECORD_FIXED_BYTES, Placing, decode, record_bytes};
 
-pub(crate) use snapshot::{decode_snapshot, encode_snapshot};
+pub(crate) use snapshot::{decode_snapshot, encode_snapshot, snapshot_name};
 
 use std::num::TryFromIntError;
 

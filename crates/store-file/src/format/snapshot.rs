@@ -30,6 +30,18 @@ pub(crate) fn decode_snapshot(
     name: &SnapshotName,
     bytes: &Bytes,
 ) -> Option<Snapshot> {
+    let (found, snapshot) = decode_named(label, bytes)?;
+    (found == name.as_str().as_bytes()).then_some(snapshot)
+}
+
+/// The name in the file of a snapshot; none where the file is not as it was written, or not of
+/// this store and epoch.
+pub(crate) fn snapshot_name(label: &Label, bytes: &Bytes) -> Option<SnapshotName> {
+    let (name, _) = decode_named(label, bytes)?;
+    SnapshotName::from_bytes(Bytes::copy_from_slice(name)).ok()
+}
+
+fn decode_named<'a>(label: &Label, bytes: &'a Bytes) -> Option<(&'a [u8], Snapshot)> {
     let found = Label::decode(label.kind, bytes).ok()?;
     let sum = bytes.get(LABEL_BYTES..SUMMED_FROM)?;
     let summed = bytes.get(SUMMED_FROM..)?;
@@ -40,12 +52,13 @@ pub(crate) fn decode_snapshot(
     let schema = fields.u32()?;
     let position = Position::from_parts(fields.u64()?, fields.u64()?);
     let length = fields.u8()?;
-    let is_of_name = fields.take(length.into())? == name.as_str().as_bytes();
-    is_of_name.then(|| Snapshot {
+    let name = fields.take(length.into())?;
+    let snapshot = Snapshot {
         position,
         schema,
         data: bytes.slice_ref(fields.0),
-    })
+    };
+    Some((name, snapshot))
 }
 
 #[cfg(test)]

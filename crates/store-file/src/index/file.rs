@@ -15,7 +15,8 @@ use super::memory::Slot;
 use super::term::Term;
 use crate::format::{
     FRAME_HEADER_BYTES, FrameHeader, IndexHead, Kind, LISTING_BYTES, Label, Listing, ListingKind,
-    Note, PAGE_BYTES, PAGE_DATA_BYTES, Section, decode_page, in_memory, page_place, u64_of,
+    Note, PAGE_BYTES, PAGE_DATA_BYTES, Section, Sections, decode_page, in_memory, page_place,
+    u64_of,
 };
 use crate::number;
 use crate::segment::Segment;
@@ -114,6 +115,23 @@ impl FileIndex {
     /// The position of the last event that is in it.
     pub(crate) fn last(&self) -> u64 {
         self.head.last
+    }
+
+    /// Whether every page is as it was written, and none is missing.
+    pub(crate) fn is_whole(&self) -> bool {
+        let Sections {
+            slots,
+            postings,
+            listings,
+            texts,
+            filter,
+            notes,
+        } = self.head.sections;
+        let data = u64_of(PAGE_DATA_BYTES);
+        let sections = [slots, postings, listings, texts, filter, notes];
+        let ends = sections.map(|it| it.page.saturating_add(it.bytes.div_ceil(data)));
+        let pages = ends.into_iter().max().unwrap_or_default();
+        (1..pages).all(|page| self.read_page(page).is_ok())
     }
 
     /// Where the frames end that are in it.

@@ -103,6 +103,12 @@ impl MemoryIndex {
         self.streams.version(stream)
     }
 
+    /// Each stream that has events here, the version it had before them, and their number.
+    pub(crate) fn stretches(&self) -> impl Iterator<Item = (&StreamName, u64, usize)> {
+        let streams = self.streams.iter();
+        streams.map(|(name, before, positions)| (name, before, positions.len()))
+    }
+
     /// The version of each stream's last event.
     pub(crate) fn versions(&self) -> impl Iterator<Item = (StreamName, Version)> {
         self.streams.versions()

@@ -6,9 +6,6 @@ use std::sync::Arc;
 
 use super::{Storage, StorageFile};
 
-/// The name of the file whose lock says that a process has the directory open.
-const LOCK: &str = "LOCK";
-
 /// A directory of the operating system; the store's own is locked for this process.
 #[derive(Debug)]
 pub(crate) struct Disk {
@@ -32,6 +29,9 @@ impl From<io::Error> for LockError {
 }
 
 impl Disk {
+    /// The name of the file whose lock says that a process has the directory open.
+    pub(crate) const LOCK: &str = "LOCK";
+
     /// Makes the directory where it does not exist, and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, LockError> {
         make_durably(path)?;
@@ -41,7 +41,7 @@ impl Disk {
             .write(true)
             .create(true)
             .truncate(false)
-            .open(directory.join(LOCK))?;
+            .open(directory.join(Self::LOCK))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut lock))),
@@ -61,10 +61,22 @@ impl Disk {
     }
 }
 
-fn holder(lock: &mut File) -> Option<u32> {
+pub(super) fn holder(lock: &mut impl Read) -> Option<u32> {
     let mut text = String::new();
     lock.take(16).read_to_string(&mut text).ok()?;
     text.trim().parse().ok()
+}
+
+/// The names of what is in a directory.
+pub(crate) fn names_in(directory: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        // A name that is not UTF-8 is not of ours.
+        if let Ok(name) = entry?.file_name().into_string() {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 /// Makes a directory and those above it, each of them durable in the one that holds it.
@@ -95,14 +107,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 impl Storage for Disk {
     fn list(&self) -> io::Result<Vec<String>> {
-        let mut names = Vec::new();
-        for entry in fs::read_dir(&self.directory)? {
-            // A name that is not UTF-8 is not of ours.
-            if let Ok(name) = entry?.file_name().into_string() {
-                names.push(name);
-            }
-        }
-        Ok(names)
+        names_in(&self.directory)
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
@@ -125,6 +130,15 @@ impl Storage for Disk {
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         fs::rename(self.path(from), self.path(to))
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        let (from, to) = (self.path(from), self.path(to));
+        if fs::hard_link(&from, &to).is_ok() {
+            return Ok(());
+        }
+        fs::copy(from, &to)?;
+        File::open(to)?.sync_all()
     }
 
     fn remove(&self, name: &str) -> io::Result<()> {

@@ -2,10 +2,12 @@
 //! files, and nothing more. Tests put a medium behind it that loses power.
 
 mod disk;
+mod sight;
 #[cfg(test)]
 pub(crate) mod simulated;
 
-pub(crate) use disk::{Disk, LockError};
+pub(crate) use disk::{Disk, LockError, names_in};
+pub(crate) use sight::Sight;
 
 use std::fmt;
 use std::io;
@@ -24,8 +26,13 @@ pub(crate) trait Storage: Send + Sync + fmt::Debug {
     /// Opens an empty file; one of that name that exists is emptied.
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>>;
 
-    /// Gives a file another name, in place of whatever had it. Atomic.
+    /// Gives a file another name, in place of whatever had it; it may be in a directory within
+    /// this one. Atomic.
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
+
+    /// Gives a file that will not be written to a second name, which must be free; a copy where
+    /// files cannot have two. The other name may be in a directory within this one.
+    fn link(&self, from: &str, to: &str) -> io::Result<()>;
 
     /// Removes a file.
     fn remove(&self, name: &str) -> io::Result<()>;

@@ -412,6 +412,20 @@ impl Storage for Simulated {
         })
     }
 
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        self.atomically(|medium| {
+            let inode = medium.inode(&self.path(from))?;
+            let to = self.path(to);
+            let directory = to.rfind('/').map_or(0, |slash| slash + 1);
+            medium.rename(Renamed {
+                directory: to[..directory].to_owned(),
+                from: None,
+                to: Some((to, inode)),
+            });
+            Ok(())
+        })
+    }
+
     fn remove(&self, name: &str) -> io::Result<()> {
         self.atomically(|medium| {
             medium.inode(&self.path(name))?;

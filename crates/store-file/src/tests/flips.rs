@@ -11,7 +11,7 @@ use crate::storage::Storage;
 use crate::storage::simulated::Simulated;
 
 /// A store of several segments and commits.
-fn written() -> (Simulated, Workload) {
+pub(super) fn written() -> (Simulated, Workload) {
     written_from(7)
 }
 
@@ -24,7 +24,7 @@ fn written_from(seed: u64) -> (Simulated, Workload) {
     (medium, workload)
 }
 
-fn flip(bytes: &mut [u8], at: usize, bit: usize) {
+pub(super) fn flip(bytes: &mut [u8], at: usize, bit: usize) {
     bytes[at] ^= 1 << bit;
 }
 

@@ -7,6 +7,7 @@ mod faults;
 mod flips;
 mod indexes;
 mod power;
+mod repair;
 mod workload;
 
 pub(crate) use workload::open;
