@@ -42,6 +42,8 @@ struct Medium {
     fault: Option<(u64, Fault)>,
     is_off: bool,
     random: fastrand::Rng,
+    /// Whether the system does something of its own accord at all.
+    is_busy: bool,
 }
 
 /// The file of each name, by its whole path; that of a directory ends with a slash.
@@ -65,6 +67,15 @@ struct File {
     lost: BTreeSet<usize>,
 }
 
+/// What a power cut spares of what was not synced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Spares {
+    Nothing,
+    Everything,
+    /// Any of it; the number decides, beside the seed.
+    Some(u64),
+}
+
 /// What goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fault {
@@ -74,13 +85,18 @@ pub(crate) enum Fault {
     Kill,
     /// The operation fails, once.
     Error(io::ErrorKind),
+    /// Just before the operation, which then goes well, the system gives the memory away in which
+    /// it had what a sync failed to write.
+    Forgetting,
 }
 
 impl Simulated {
     /// An empty medium. The seed decides what a power cut spares.
     pub(crate) fn new(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
         let medium = Medium {
-            random: fastrand::Rng::with_seed(seed),
+            is_busy: random.bool(),
+            random,
             ..Medium::default()
         };
         Self {
@@ -109,10 +125,29 @@ impl Simulated {
     /// The same medium after the power was cut, or had been: what was not synced is there or
     /// not, sector by sector and name by name.
     pub(crate) fn after_power_cut(&self) -> Self {
+        self.after_power_cut_that(Spares::Some(0))
+    }
+
+    /// As [`after_power_cut`](Self::after_power_cut).
+    pub(crate) fn after_power_cut_that(&self, spares: Spares) -> Self {
         let mut medium = self.lock().clone();
-        let Medium { files, random, .. } = &mut medium;
-        files.iter_mut().for_each(|file| file.lose_power(random));
-        medium.lose_names();
+        match spares {
+            Spares::Nothing => medium.renamed.clear(),
+            Spares::Everything => {
+                medium.files.iter_mut().for_each(File::sync);
+                medium.commit_names(|_| true);
+            }
+            Spares::Some(number) => {
+                let Medium { files, random, .. } = &mut medium;
+                *random = fastrand::Rng::with_seed(random.u64(..) ^ number);
+                files
+                    .iter_mut()
+                    .for_each(|file| file.write_back_some(random));
+                medium.spare_some_names();
+            }
+        }
+        medium.files.iter_mut().for_each(File::lose_power);
+        medium.lose_directories();
         medium.is_off = false;
         medium.fault = None;
         Self {
@@ -178,6 +213,12 @@ impl Simulated {
             .filter(|(at, _)| *at == now)
             .map(|(_, fault)| fault);
         medium.is_off = matches!(fault, Some(Fault::PowerCut | Fault::Kill));
+        if fault == Some(Fault::Forgetting) {
+            medium
+                .files
+                .iter_mut()
+                .for_each(|file| file.reread(|| true));
+        }
         Ok((medium, fault))
     }
 
@@ -185,7 +226,7 @@ impl Simulated {
     fn atomically<T>(&self, operation: impl FnOnce(&mut Medium) -> io::Result<T>) -> io::Result<T> {
         let (mut medium, fault) = self.begin()?;
         match fault {
-            None => operation(&mut medium),
+            None | Some(Fault::Forgetting) => operation(&mut medium),
             Some(Fault::Error(kind)) => Err(kind.into()),
             Some(Fault::PowerCut | Fault::Kill) => {
                 if medium.random.bool() {
@@ -238,32 +279,41 @@ impl Medium {
 
     /// Writes back, commits names and gives memory away, now and then.
     fn act_unasked(&mut self) {
-        if self.random.u8(..SELDOM) > 0 || self.files.is_empty() {
+        if !self.is_busy || self.random.u8(..SELDOM) > 0 || self.files.is_empty() {
             return;
         }
         let Self { files, random, .. } = self;
         let file = random.usize(..files.len());
         files[file].write_back_some(random);
-        files[file].reread_some(random);
+        files[file].reread(|| random.bool());
         let committed = random.usize(..=self.renamed.len());
         for renamed in self.renamed.drain(..committed) {
             renamed.apply(&mut self.durable_names);
         }
     }
 
-    fn lose_names(&mut self) {
-        let is_journal = self.random.bool();
-        let kept = self.random.usize(..=self.renamed.len());
+    /// Makes those changes of names durable of which `is_kept` says so, by their numbers; the
+    /// others never were.
+    fn commit_names(&mut self, mut is_kept: impl FnMut(usize) -> bool) {
         for (number, renamed) in std::mem::take(&mut self.renamed).into_iter().enumerate() {
-            let is_kept = if is_journal {
-                number < kept
-            } else {
-                self.random.bool()
-            };
-            if is_kept {
+            if is_kept(number) {
                 renamed.apply(&mut self.durable_names);
             }
         }
+    }
+
+    fn spare_some_names(&mut self) {
+        let mut random = self.random.fork();
+        let first = random.usize(..=self.renamed.len());
+        if random.bool() {
+            self.commit_names(|number| number < first);
+        } else {
+            self.commit_names(|_| random.bool());
+        }
+    }
+
+    /// What is in a directory that is gone is gone.
+    fn lose_directories(&mut self) {
         let directories: BTreeSet<_> = self.durable_names.keys().cloned().collect();
         self.durable_names.retain(|name, _| {
             let within = name.trim_end_matches('/').rfind('/');
@@ -320,8 +370,7 @@ impl File {
         self.lost.append(&mut self.dirty);
     }
 
-    fn lose_power(&mut self, random: &mut fastrand::Rng) {
-        self.write_back_some(random);
+    fn lose_power(&mut self) {
         self.shown.clone_from(&self.durable);
         self.dirty.clear();
         self.lost.clear();
@@ -348,9 +397,9 @@ impl File {
     }
 
     /// Shows what is on the medium in place of what never got there.
-    fn reread_some(&mut self, random: &mut fastrand::Rng) {
+    fn reread(&mut self, mut is_reread: impl FnMut() -> bool) {
         for sector in self.lost.clone() {
-            if random.bool() {
+            if is_reread() {
                 for at in sector_of(sector, self.shown.len()) {
                     self.shown[at] = self.durable.get(at).copied().unwrap_or(0);
                 }
@@ -492,12 +541,12 @@ impl StorageFile for SimulatedFile {
         let Medium { files, random, .. } = &mut *medium;
         let file = &mut files[self.inode];
         let written = match fault {
-            None | Some(Fault::PowerCut) => bytes.len(),
+            None | Some(Fault::PowerCut | Fault::Forgetting) => bytes.len(),
             Some(Fault::Kill | Fault::Error(_)) => random.usize(..=bytes.len()),
         };
         file.write(&bytes[..written], offset);
         match fault {
-            None => Ok(()),
+            None | Some(Fault::Forgetting) => Ok(()),
             Some(Fault::Error(kind)) => Err(kind.into()),
             Some(Fault::PowerCut | Fault::Kill) => Err(io::Error::other("the power is off")),
         }
@@ -516,7 +565,7 @@ impl StorageFile for SimulatedFile {
         let Medium { files, random, .. } = &mut *medium;
         let file = &mut files[self.inode];
         match fault {
-            None => {
+            None | Some(Fault::Forgetting) => {
                 file.sync();
                 Ok(())
             }

@@ -2,7 +2,7 @@ use std::io::ErrorKind;
 
 use super::workload::{Workload, open, payloads};
 use super::{Run, seeds};
-use crate::storage::simulated::{Fault, Simulated};
+use crate::storage::simulated::{Fault, Simulated, Spares};
 
 /// A store is opened and written to while one operation fails; then the same directory is
 /// opened again without a restart of the system, which shows what it failed to write; then the
@@ -82,12 +82,16 @@ fn a_disk_that_is_full_when_space_is_made_is_busy_and_then_takes_more() {
                 workload.run(&mut engine, 2);
             }
             drop(engine);
-            let mut engine = open(&medium.after_power_cut()).expect("it opens again");
-            assert!(
-                workload.check(&mut engine),
-                "what was recovered can be read"
-            );
-            assert!(workload.writes(&mut engine), "there is room again");
+            for number in 0..8 {
+                let mut workload = workload.clone();
+                let medium = medium.after_power_cut_that(Spares::Some(number));
+                let mut engine = open(&medium).expect("it opens again");
+                assert!(
+                    workload.check(&mut engine),
+                    "what was recovered can be read"
+                );
+                assert!(workload.writes(&mut engine), "there is room again");
+            }
         }
     }
     assert!(were_busy > 0, "no operation was one that makes space");

@@ -2,7 +2,8 @@ use std::io::ErrorKind;
 
 use super::workload::{Workload, open, payloads};
 use super::{Run, seeds};
-use crate::storage::simulated::{Fault, Simulated};
+use crate::storage::Storage;
+use crate::storage::simulated::{Fault, Simulated, Spares};
 
 /// How many groups of appends are committed after each opening.
 const GROUPS: usize = 5;
@@ -33,7 +34,19 @@ fn operations_in_a_life(seed: u64, groups: usize) -> u64 {
 fn restart(medium: &Simulated, fault: Fault) -> Simulated {
     match fault {
         Fault::PowerCut => medium.after_power_cut(),
-        Fault::Kill | Fault::Error(_) => medium.after_kill(),
+        Fault::Kill | Fault::Error(_) | Fault::Forgetting => medium.after_kill(),
+    }
+}
+
+/// What the next process may find.
+fn restarts(medium: &Simulated, fault: Fault) -> Vec<Simulated> {
+    match fault {
+        Fault::PowerCut | Fault::Forgetting => {
+            [Spares::Nothing, Spares::Everything, Spares::Some(1)]
+                .map(|spares| medium.after_power_cut_that(spares))
+                .into()
+        }
+        Fault::Kill | Fault::Error(_) => vec![medium.after_kill()],
     }
 }
 
@@ -55,13 +68,18 @@ fn survives(first: Fault, second: Fault) {
             medium.fail_at(operation % 61, second);
             life(&medium, &mut workload, GROUPS);
 
-            let medium = restart(&medium, second);
-            let mut engine = open(&medium).expect("a store that lost power opens again");
-            assert!(
-                workload.check(&mut engine),
-                "what was recovered can be read"
-            );
-            assert!(workload.writes(&mut engine), "a recovered store writes");
+            for medium in restarts(&medium, second) {
+                let mut workload = workload.clone();
+                let mut engine = open(&medium).expect("a store that lost power opens again");
+                assert!(
+                    workload.check(&mut engine),
+                    "what was recovered can be read"
+                );
+                let names = medium.list().expect("nothing fails");
+                let unfinished = names.iter().find(|name| name.ends_with(".new"));
+                assert_eq!(unfinished, None, "what was being made is gone");
+                assert!(workload.writes(&mut engine), "a recovered store writes");
+            }
             runs += 1;
         }
     }
@@ -88,12 +106,17 @@ fn survives_in_recovery(first: Fault, second: Fault) {
                 ));
                 let medium = medium.copy();
                 medium.fail_at(at, second);
-                drop(open(&medium));
-
-                let medium = restart(&medium, second);
-                let mut engine = open(&medium).expect("a store opens after an end of recovery");
+                let mut workload = workload.clone();
+                if let Ok(mut engine) = open(&medium) {
+                    assert!(workload.check(&mut engine), "what was shown can be read");
+                }
+                // All it may find, by turns.
+                let mut ends = restarts(&medium, second);
+                let which = usize::try_from(at).expect("it is short") % ends.len();
+                let mut engine =
+                    open(&ends.swap_remove(which)).expect("a store opens after an end of recovery");
                 assert!(
-                    workload.clone().check(&mut engine),
+                    workload.check(&mut engine),
                     "what was recovered can be read"
                 );
                 runs += 1;
@@ -172,4 +195,9 @@ fn recovery_survives_power_cuts_at_every_operation() {
 fn recovery_survives_failures_of_every_operation() {
     survives_in_recovery(Fault::PowerCut, Fault::Error(ErrorKind::Other));
     survives_in_recovery(Fault::Error(ErrorKind::Other), Fault::PowerCut);
+}
+
+#[test]
+fn recovery_shows_only_what_is_durable_though_the_system_forgets() {
+    survives_in_recovery(Fault::Error(ErrorKind::Other), Fault::Forgetting);
 }
