@@ -1,0 +1,204 @@
+//! A system call of a process fails, by `strace`: each kind, at each of its first times on any
+//! thread. `EVENTWIRE_CALL_FAILURES` sets at how many of them.
+
+use std::fs;
+
+use crate::ledger::{Ledger, Takes};
+use crate::load::{Refusal, Said, Start, writer};
+use crate::{machine, number};
+
+/// What fails, and how.
+const FAILURES: [(&str, &str); 9] = [
+    ("fdatasync", "EIO"),
+    ("fdatasync", "ENOSPC"),
+    ("pwrite64", "EIO"),
+    ("pwrite64", "ENOSPC"),
+    ("fsync", "EIO"),
+    ("rename", "EIO"),
+    ("rename", "ENOSPC"),
+    ("unlink", "EIO"),
+    ("mkdir", "ENOSPC"),
+];
+
+/// Small, so that a short run leaves several.
+const SEGMENT_BYTES: u64 = 12 << 10;
+
+const ROUNDS: u64 = 24;
+
+/// Which life of a store it is in which a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    /// Most of the calls make the store.
+    First,
+    /// Most of the calls are the writer's.
+    Second,
+}
+
+const LIVES: [Life; 2] = [Life::First, Life::Second];
+
+/// What came of a run, or of several.
+#[derive(Debug, Default)]
+struct Outcome {
+    /// Calls that failed.
+    injected: usize,
+    /// Answers.
+    indeterminate: u64,
+    busy: u64,
+    poisoned: u64,
+}
+
+#[test]
+fn a_call_that_fails_is_answered_as_in_doubt_and_never_made_again() {
+    if !machine::has(&["strace"]) || !can_trace() {
+        return;
+    }
+    let times = number("EVENTWIRE_CALL_FAILURES", 4);
+    for (call, error) in FAILURES {
+        let mut all = Outcome::default();
+        for (time, life) in (1..=times).flat_map(|time| LIVES.map(|life| (time, life))) {
+            let outcome = fails(call, error, time, life);
+            all.injected += outcome.injected;
+            all.indeterminate += outcome.indeterminate;
+            all.busy += outcome.busy;
+            all.poisoned += outcome.poisoned;
+        }
+        println!("{call} with {error}: {all:?}");
+        assert!(all.injected > 0, "{call} was never called");
+        if matches!(call, "fdatasync" | "pwrite64") {
+            assert!(all.indeterminate > 0, "no commit met {error} of {call}");
+        }
+        if matches!((call, error), ("fsync" | "rename", "EIO")) {
+            assert!(all.poisoned > 0, "no new segment met {error} of {call}");
+        }
+    }
+}
+
+/// Whether one process may look at another here, which a sandbox may forbid.
+fn can_trace() -> bool {
+    let traced = std::process::Command::new("strace")
+        .args(["-o", "/dev/null", "true"])
+        .output();
+    let is_possible = traced.is_ok_and(|output| output.status.success());
+    if !is_possible {
+        machine::not_tested("a process may not trace another here");
+    }
+    is_possible
+}
+
+/// A life in which the call fails at its `time`-th time on each thread, and what it leaves.
+fn fails(call: &str, error: &str, time: u64, life: Life) -> Outcome {
+    let _run = Run(format!(
+        "{call} fails with {error} at time {time}, {life:?} life"
+    ));
+    let directory = tempfile::tempdir().unwrap();
+    let store = directory.path().join("store");
+    let mut ledger = Ledger::default();
+    let start = |rounds, under| Start {
+        directory: &store,
+        segment_bytes: SEGMENT_BYTES,
+        rounds: Some(rounds),
+        under,
+    };
+    if life == Life::Second {
+        ledger.enter(&start(2, Vec::new()).start().end());
+    }
+    let trace = directory.path().join("trace");
+    let under = [
+        "strace",
+        "-f",
+        "-y",
+        "-qq",
+        "-o",
+        trace.to_str().unwrap(),
+        "-e",
+        "trace=pwrite64,fdatasync,fsync,ftruncate,rename,unlink,mkdir",
+        "-e",
+        &format!("inject={call}:error={error}:when={time}"),
+    ];
+    let under = under.map(str::to_owned).into();
+    let said = start(ROUNDS, under).start().end();
+
+    let trace = fs::read_to_string(&trace).unwrap();
+    let outcome = judge(&said, &trace);
+    ledger.enter(&said);
+    // The store need not have come to be; then it does now.
+    ledger.check(&store, SEGMENT_BYTES, Takes::Nothing);
+    outcome
+}
+
+/// Holds what was said, and what was done, to the failure.
+fn judge(said: &[Said], trace: &str) -> Outcome {
+    let mut outcome = Outcome {
+        injected: trace.matches("(INJECTED)").count(),
+        ..Outcome::default()
+    };
+    let (mut events, mut read, mut is_open) = (0, None, false);
+    let mut stopped = [false; 10];
+    for said in said {
+        match said {
+            Said::Opened => is_open = true,
+            Said::Written { number, last } => {
+                assert!(!stopped[index(*number)], "{said:?} after a failure");
+                events = events.max(*last);
+            }
+            Said::Noted(number) => {
+                assert!(!stopped[index(*number)], "{said:?} after a failure");
+            }
+            Said::Refused { number, how } => {
+                let stopped = &mut stopped[index(*number)];
+                match how {
+                    Refusal::Busy => outcome.busy += 1,
+                    Refusal::Indeterminate => {
+                        assert!(!*stopped, "in doubt after a failure");
+                        outcome.indeterminate += 1;
+                        *stopped = true;
+                    }
+                    Refusal::Poisoned => {
+                        outcome.poisoned += 1;
+                        *stopped = true;
+                    }
+                    Refusal::Backend => {}
+                }
+            }
+            Said::Read(events) => read = Some(*events),
+            Said::Kept(_) | Said::Forgot(_) => {}
+        }
+    }
+    if is_open {
+        let read = read.expect("reading goes on");
+        assert!(read >= events, "{read} events are shown, {events} answered");
+    }
+    if stopped.contains(&true) && outcome.busy == 0 {
+        nothing_is_tried_again(trace);
+    }
+    outcome
+}
+
+fn index(number: u64) -> usize {
+    usize::try_from(writer(number)).unwrap()
+}
+
+/// After a call on the log that failed, the same thread makes none on the log.
+fn nothing_is_tried_again(trace: &str) {
+    let on_log = |line: &&str| line.contains(".log") || is_sync_of_directory(line);
+    let calls: Vec<_> = trace.lines().filter(on_log).collect();
+    let failed = calls.iter().position(|line| line.contains("(INJECTED)"));
+    let failed = failed.expect("writing stopped, so a call on the log failed");
+    assert_eq!(calls[failed + 1..], [""; 0], "after {}", calls[failed]);
+}
+
+/// Of the store's own directory, not of that of the indexes or snapshots.
+fn is_sync_of_directory(line: &str) -> bool {
+    line.contains("fsync(") && line.contains("/store>")
+}
+
+/// Says which run it was that failed.
+struct Run(String);
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("failed in: {}", self.0);
+        }
+    }
+}
