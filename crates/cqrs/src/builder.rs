@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::any::TypeId;
 use std::collections::hash_map::Entry;
 use std::fmt;
 use std::future::Future;
@@ -8,14 +8,21 @@ use eventwire_store::{EventStore, SnapshotStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
+use tower_layer::Layer;
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, SystemClock};
 use crate::codec;
 use crate::decision::Decision;
-use crate::dispatcher::{CommandHandler, Dispatcher, Shared, dispatch_to};
-use crate::query::{self, QueryError, QueryHandler};
+use crate::dispatcher::{CommandHandler, Dispatcher, Named, Questions, Shared, dispatch_to};
+use crate::error::CommandError;
+use crate::query::{self, Answerer, QueryError, QueryHandler, Question};
+use crate::receipt::Receipt;
+use crate::reply::ReplyFuture;
+use crate::request::CommandRequest;
+use crate::service::{CommandService, Commands};
 use crate::states::States;
+use crate::steps::{self, Run, StreamHandler};
 
 /// A [`Dispatcher`] to be.
 ///
@@ -27,10 +34,15 @@ pub struct DispatcherBuilder {
     snapshots: Option<Arc<dyn SnapshotStore>>,
     conflict_retries: Backoff,
     clock: Arc<dyn Clock>,
-    commands: HashMap<String, CommandHandler>,
-    queries: HashMap<String, QueryHandler>,
+    layers: Vec<Wrapping>,
+    commands: Named<CommandHandler>,
+    streamed: Named<StreamHandler>,
+    queries: Named<QueryHandler>,
+    questions: Questions,
     mistake: Option<RegistrationError>,
 }
+
+type Wrapping = Box<dyn FnOnce(CommandService) -> CommandService + Send>;
 
 /// A name under which nothing can be registered.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -39,7 +51,7 @@ pub enum RegistrationError {
     /// Two commands, or two queries, with one name.
     #[error("{kind} {name:?} is registered twice; give one of them another name")]
     Twice {
-        /// `command` or `query`.
+        /// `command`, `streamed command`, `query` or `question`.
         kind: &'static str,
         /// The name.
         name: String,
@@ -77,8 +89,11 @@ impl DispatcherBuilder {
             snapshots: None,
             conflict_retries: Backoff::default(),
             clock: Arc::new(SystemClock),
-            commands: HashMap::new(),
-            queries: HashMap::new(),
+            layers: Vec::new(),
+            commands: Named::default(),
+            streamed: Named::default(),
+            queries: Named::default(),
+            questions: Questions::default(),
             mistake: None,
         }
     }
@@ -100,6 +115,87 @@ impl DispatcherBuilder {
                 .fold(self, |builder, &name| builder.command::<D>(name)),
             Err(mistake) => self.note(Err(mistake)),
         }
+    }
+
+    /// Lets a command that tells how far it is be called by its name, with
+    /// [`Dispatcher::steps`]. Layers do not go around it, but around the commands by name that
+    /// it is made of.
+    ///
+    /// ```
+    /// # use eventwire_cqrs::{CommandRequest, Decider, Dispatcher, Step};
+    /// # use eventwire_store::MemoryStore;
+    /// # async fn import<Room: Decider<Command = String>>() -> Result<(), Box<dyn std::error::Error>> {
+    /// let dispatcher = Dispatcher::builder(MemoryStore::new())
+    ///     .streamed("import-rooms", |rooms: Vec<String>, run| async move {
+    ///         let mut last = None;
+    ///         for (index, room) in rooms.into_iter().enumerate() {
+    ///             let part = run.part(&index.to_string())?;
+    ///             last = Some(run.dispatcher().execute_with::<Room>(room, part).await?);
+    ///             run.tell(&index).await?;
+    ///         }
+    ///         last.ok_or(eventwire_cqrs::CommandError::Denied { reason: "nothing to do".into() })
+    ///     })
+    ///     .build();
+    /// let mut steps = dispatcher.steps(CommandRequest::new("import-rooms", r#"["a","b"]"#));
+    /// while let Some(step) = steps.next().await {
+    ///     match step {
+    ///         Step::Progress(json) => println!("{json:?}"),
+    ///         Step::Done(receipt) => println!("{:?}", receipt?),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    pub fn streamed<I, F, Fut>(mut self, name: impl Into<String>, handler: F) -> Self
+    where
+        I: DeserializeOwned,
+        F: Fn(I, Run) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Receipt, CommandError>> + Send + 'static,
+    {
+        let handler = steps::erase(handler);
+        let registered = insert("streamed command", &mut self.streamed, name.into(), handler);
+        self.note(registered)
+    }
+
+    /// Lets a query be called by its name, and by its type with [`Dispatcher::ask`].
+    pub fn answer<Q, E, F, Fut>(mut self, name: impl Into<String>, handler: F) -> Self
+    where
+        Q: Question,
+        E: Into<QueryError>,
+        F: Fn(Q) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Q::Answer, E>> + Send + 'static,
+    {
+        let handler = Arc::new(handler);
+        let by_type = Arc::clone(&handler);
+        let answerer: Answerer<Q> = Arc::new(move |question| {
+            let answer = by_type(question);
+            ReplyFuture::new(async move { answer.await.map_err(Into::into) })
+        });
+        let name = name.into();
+        let registered = match self.questions.entry(TypeId::of::<Q>()) {
+            Entry::Vacant(free) => {
+                free.insert(Box::new(answerer));
+                Ok(())
+            }
+            Entry::Occupied(_) => Err(RegistrationError::Twice {
+                kind: "question",
+                name: name.clone(),
+            }),
+        };
+        self.note(registered)
+            .query(name, move |question: Q| handler(question))
+    }
+
+    /// Puts a `tower` layer around the commands that are called by name. One that is put
+    /// there later is further in; each costs a boxed future, so put many into one
+    /// `tower::ServiceBuilder`. See [`layers`](crate::layers).
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<CommandService, Service: Commands<CommandRequest> + Sync> + Send + 'static,
+    {
+        self.layers
+            .push(Box::new(move |service| service.within(&layer)));
+        self
     }
 
     /// Lets a query be called by its name. What it takes and gives is JSON to the caller.
@@ -161,14 +257,19 @@ impl DispatcherBuilder {
     pub fn try_build(self) -> Result<Dispatcher, RegistrationError> {
         match self.mistake {
             Some(mistake) => Err(mistake),
-            None => Ok(Dispatcher::new(Shared {
-                store: self.store,
-                snapshots: self.snapshots,
-                conflict_retries: self.conflict_retries,
-                clock: self.clock,
-                commands: self.commands,
-                queries: self.queries,
-            })),
+            None => Ok(Dispatcher::new(
+                Shared {
+                    store: self.store,
+                    snapshots: self.snapshots,
+                    conflict_retries: self.conflict_retries,
+                    clock: self.clock,
+                    commands: self.commands,
+                    streamed: self.streamed,
+                    queries: self.queries,
+                    questions: self.questions,
+                },
+                self.layers,
+            )),
         }
     }
 
@@ -182,7 +283,7 @@ impl DispatcherBuilder {
 
 fn insert<H>(
     kind: &'static str,
-    handlers: &mut HashMap<String, H>,
+    handlers: &mut Named<H>,
     name: String,
     handler: H,
 ) -> Result<(), RegistrationError> {
@@ -220,6 +321,8 @@ impl fmt::Debug for DispatcherBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DispatcherBuilder")
             .field("commands", &self.commands.keys())
+            .field("layers", &self.layers.len())
+            .field("streamed", &self.streamed.keys())
             .field("queries", &self.queries.keys())
             .field("conflict_retries", &self.conflict_retries)
             .field("mistake", &self.mistake)

@@ -1,3 +1,4 @@
+use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::fmt;
 use std::future::Future;
@@ -5,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use eventwire_store::{EventStore, SnapshotStore};
+use foldhash::fast::FixedState;
 
 use crate::backoff::Backoff;
 use crate::builder::DispatcherBuilder;
@@ -13,26 +15,43 @@ use crate::codec;
 use crate::decision::Decision;
 use crate::error::CommandError;
 use crate::execute;
-use crate::query::{QueryError, QueryHandler};
+use crate::query::{AnswerFuture, Answerer, QueryError, QueryHandler, Question};
 use crate::receipt::Receipt;
 use crate::reply::{CommandFuture, QueryFuture, ReplyFuture};
 use crate::request::{CommandOptions, CommandRequest};
+use crate::service::{CommandService, TypedService};
+use crate::steps::{Steps, StreamHandler};
 
 /// Carries out commands and answers queries: by name with JSON, or by type.
+///
+/// By name, commands go through the [layers](crate::layers) that were put around the
+/// dispatcher. By type they do not: that is the program itself asking. Put layers around
+/// [`service`](Self::service) where it should be asked too.
 ///
 /// A clone is the same dispatcher.
 #[derive(Clone)]
 pub struct Dispatcher {
     shared: Arc<Shared>,
+    /// All layers around the commands by name; none where there are no layers.
+    layered: Option<CommandService>,
 }
+
+/// What can be called by a name. Names come from the program, so no caller can choose them
+/// to collide.
+pub(crate) type Named<H> = HashMap<String, H, FixedState>;
+
+/// An [`Answerer`] for each type of question.
+pub(crate) type Questions = HashMap<TypeId, Box<dyn Any + Send + Sync>, FixedState>;
 
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) snapshots: Option<Arc<dyn SnapshotStore>>,
     pub(crate) conflict_retries: Backoff,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) commands: HashMap<String, CommandHandler>,
-    pub(crate) queries: HashMap<String, QueryHandler>,
+    pub(crate) commands: Named<CommandHandler>,
+    pub(crate) streamed: Named<StreamHandler>,
+    pub(crate) queries: Named<QueryHandler>,
+    pub(crate) questions: Questions,
 }
 
 pub(crate) type CommandHandler = fn(&Dispatcher, CommandRequest) -> CommandFuture;
@@ -43,9 +62,27 @@ impl Dispatcher {
         DispatcherBuilder::new(Arc::new(store))
     }
 
-    pub(crate) fn new(shared: Shared) -> Self {
-        Self {
+    pub(crate) fn new(
+        shared: Shared,
+        layers: Vec<impl FnOnce(CommandService) -> CommandService>,
+    ) -> Self {
+        let bare = Self {
             shared: Arc::new(shared),
+            layered: None,
+        };
+        if layers.is_empty() {
+            return bare;
+        }
+        let inmost = bare.clone();
+        let service = CommandService::new(move |request| inmost.run(request));
+        // The last is the inmost.
+        let layered = layers
+            .into_iter()
+            .rev()
+            .fold(service, |service, wrap| wrap(service));
+        Self {
+            layered: Some(layered),
+            ..bare
         }
     }
 
@@ -63,6 +100,14 @@ impl Dispatcher {
     /// As the store's: with a receipt, the events outlive what
     /// [`Capabilities::survives`](eventwire_store::Capabilities::survives) says.
     pub fn dispatch(&self, request: CommandRequest) -> CommandFuture {
+        match &self.layered {
+            Some(layered) => layered.run(request),
+            None => self.run(request),
+        }
+    }
+
+    /// Within all layers.
+    fn run(&self, request: CommandRequest) -> CommandFuture {
         match self.shared.commands.get(request.name()) {
             Some(handler) => handler(self, request),
             None => ReplyFuture::ready(Err(CommandError::Unknown {
@@ -102,6 +147,43 @@ impl Dispatcher {
         async move { execute::execute::<D>(&shared, command, options).await }
     }
 
+    /// The commands of a decision by type, as a service to put layers around.
+    #[must_use]
+    pub fn service<D: Decision>(&self) -> TypedService<D> {
+        TypedService::new(self.clone())
+    }
+
+    /// Carries out a streamed command that was registered by name.
+    ///
+    /// # Cancel safety
+    /// Dropping the steps drops the handler where it is. What it has appended stays.
+    pub fn steps(&self, request: CommandRequest) -> Steps {
+        match self.shared.streamed.get(request.name()) {
+            Some(handler) => handler(self, request),
+            None => Steps::failed(CommandError::Unknown {
+                name: request.name().to_owned(),
+            }),
+        }
+    }
+
+    /// Answers a question by its type, where it was registered with
+    /// [`answer`](crate::DispatcherBuilder::answer).
+    ///
+    /// # Errors
+    /// [`QueryError`]; `Unknown` with the Rust name where it was not registered.
+    ///
+    /// # Cancel safety
+    /// As the handler's.
+    pub fn ask<Q: Question>(&self, question: Q) -> AnswerFuture<Q::Answer> {
+        let answerer = self.shared.questions.get(&TypeId::of::<Q>());
+        match answerer.and_then(|answerer| answerer.downcast_ref::<Answerer<Q>>()) {
+            Some(answerer) => answerer(question),
+            None => ReplyFuture::ready(Err(QueryError::Unknown {
+                name: std::any::type_name::<Q>().to_owned(),
+            })),
+        }
+    }
+
     /// Answers a query that was registered by name, JSON for JSON. An empty body is `null`.
     ///
     /// # Errors
@@ -121,6 +203,11 @@ impl Dispatcher {
     /// The names commands can be called by, in no order.
     pub fn command_names(&self) -> impl Iterator<Item = &str> {
         self.shared.commands.keys().map(String::as_str)
+    }
+
+    /// The names streamed commands can be called by, in no order.
+    pub fn streamed_names(&self) -> impl Iterator<Item = &str> {
+        self.shared.streamed.keys().map(String::as_str)
     }
 
     /// The names queries can be called by, in no order.
@@ -148,6 +235,7 @@ impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher")
             .field("commands", &self.shared.commands.keys())
+            .field("streamed", &self.shared.streamed.keys())
             .field("queries", &self.shared.queries.keys())
             .field("conflict_retries", &self.shared.conflict_retries)
             .finish_non_exhaustive()

@@ -42,6 +42,12 @@ pub enum CommandError {
     /// The key stands for another request: choose a new one.
     #[error("idempotency key {0:?} was used for another request; choose a new key")]
     KeyReused(IdempotencyKey),
+    /// The caller may not have this done.
+    #[error("denied: {reason}")]
+    Denied {
+        /// Why.
+        reason: String,
+    },
     /// The domain says no. See [`refusal`](Self::refusal).
     #[error("refused: {0}")]
     Refused(Box<dyn Error + Send + Sync>),
@@ -121,6 +127,15 @@ pub enum InvalidCommand {
     /// It was sent with an expectation, but is not decided by a whole stream.
     #[error("no whole stream decides it, so none can be expected; leave the expectation out")]
     NothingToExpect,
+    /// It has no idempotency key where one is asked for.
+    #[error("it has no idempotency key; choose one")]
+    NoKey,
+    /// It makes no sense on its face.
+    #[error("{detail}")]
+    Nonsense {
+        /// What does not, in the program's words.
+        detail: String,
+    },
 }
 
 /// An expectation about a stream that does not hold.

@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::future::Future;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use eventwire_store::ReadError;
@@ -70,6 +71,40 @@ impl From<CodecError> for QueryError {
         Self::failed(error)
     }
 }
+
+/// What can be asked by its type, besides by a name.
+///
+/// ```
+/// use eventwire_cqrs::{Dispatcher, QueryError, Question};
+/// use eventwire_store::MemoryStore;
+///
+/// #[derive(serde::Deserialize)]
+/// struct Sum {
+///     left: u32,
+///     right: u32,
+/// }
+/// impl Question for Sum {
+///     type Answer = u32;
+/// }
+///
+/// # futures_executor::block_on(async {
+/// let dispatcher = Dispatcher::builder(MemoryStore::new())
+///     .answer("sum", |sum: Sum| async move { Ok::<_, QueryError>(sum.left + sum.right) })
+///     .build();
+/// assert_eq!(dispatcher.ask(Sum { left: 1, right: 2 }).await.unwrap(), 3);
+/// assert_eq!(dispatcher.query("sum", r#"{"left":1,"right":2}"#).await.unwrap(), "3");
+/// # });
+/// ```
+pub trait Question: DeserializeOwned + Send + 'static {
+    /// What it is answered with.
+    type Answer: Serialize + Send + 'static;
+}
+
+/// Answers one type of question.
+pub(crate) type Answerer<Q> = Arc<dyn Fn(Q) -> AnswerFuture<<Q as Question>::Answer> + Send + Sync>;
+
+/// The answer to a question asked by its type.
+pub type AnswerFuture<A> = ReplyFuture<Result<A, QueryError>>;
 
 pub(crate) type QueryHandler = Box<dyn Fn(&[u8]) -> QueryFuture + Send + Sync>;
 

@@ -1,6 +1,8 @@
 use bytes::Bytes;
 use eventwire_store::{Expect, Fingerprint, IdempotencyKey};
 
+use crate::call::Caller;
+
 /// A command as it comes from outside: its name, its JSON, and under which conditions.
 ///
 /// ```
@@ -17,9 +19,10 @@ use eventwire_store::{Expect, Fingerprint, IdempotencyKey};
 pub struct CommandRequest {
     name: String,
     body: Bytes,
-    expect: Expect,
-    key: Option<IdempotencyKey>,
-    metadata: Bytes,
+    pub(crate) expect: Expect,
+    pub(crate) key: Option<IdempotencyKey>,
+    pub(crate) metadata: Bytes,
+    pub(crate) caller: Caller,
 }
 
 impl CommandRequest {
@@ -33,6 +36,7 @@ impl CommandRequest {
             expect: Expect::Any,
             key: None,
             metadata: Bytes::new(),
+            caller: Caller::default(),
         }
     }
 
@@ -58,6 +62,19 @@ impl CommandRequest {
         self
     }
 
+    /// Says who asks; see [`CommandOptions::from_caller`].
+    #[must_use]
+    pub fn from_caller(mut self, caller: Caller) -> Self {
+        self.caller = caller;
+        self
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
     /// The command's name.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -73,7 +90,8 @@ impl CommandRequest {
     pub(crate) fn into_options(self) -> CommandOptions {
         let options = CommandOptions::default()
             .expect(self.expect)
-            .metadata(self.metadata);
+            .metadata(self.metadata)
+            .from_caller(self.caller);
         match self.key {
             Some(key) => {
                 let sent = Fingerprint::of([self.name.as_bytes(), &self.body]);
@@ -85,12 +103,13 @@ impl CommandRequest {
 }
 
 /// Under which conditions a command is executed. By default none: any stream, no key, no
-/// metadata.
+/// metadata, nobody who asks.
 #[derive(Debug, Clone, Default)]
 pub struct CommandOptions {
     pub(crate) expect: Expect,
     pub(crate) identity: Option<(IdempotencyKey, Fingerprint)>,
     pub(crate) metadata: Bytes,
+    pub(crate) caller: Caller,
 }
 
 impl CommandOptions {
@@ -122,6 +141,14 @@ impl CommandOptions {
     #[must_use]
     pub fn metadata(mut self, metadata: impl Into<Bytes>) -> Self {
         self.metadata = metadata.into();
+        self
+    }
+
+    /// Says who asks, for the [layers](crate::layers) that ask that. The decision is not
+    /// told: what depends on who asks is a part of the command.
+    #[must_use]
+    pub fn from_caller(mut self, caller: Caller) -> Self {
+        self.caller = caller;
         self
     }
 }

@@ -15,6 +15,7 @@ impl From<CommandError> for Problem {
             CommandError::Invalid(invalid) => Self::invalid("body", invalid.to_string()),
             CommandError::TooLarge { .. } => too_large(error.to_string()),
             CommandError::KeyReused(_) => key_reused(),
+            CommandError::Denied { reason } => Self::new(Kind::Forbidden, reason),
             CommandError::Refused(refusal) => Self::new(Kind::Refused, refusal.to_string()),
             CommandError::Precondition(unmet) => {
                 Self::new(Kind::PreconditionFailed, unmet.to_string())

@@ -17,6 +17,7 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Malformed,
+    Forbidden,
     RequestTimeout,
     NotFound,
     MethodNotAllowed,
@@ -39,6 +40,7 @@ impl Kind {
         use StatusCode as S;
         match self {
             Self::Malformed => (S::BAD_REQUEST, "malformed", "the request is malformed"),
+            Self::Forbidden => (S::FORBIDDEN, "forbidden", "the caller may not"),
             Self::RequestTimeout => (
                 S::REQUEST_TIMEOUT,
                 "request-timeout",

@@ -13,6 +13,16 @@ async fn bad_requests_are_answered_with_a_problem_that_says_what_and_where() {
         (Ask("GET /", &[], ""), 404, "not-found", None),
         (Ask("GET /nothing", &[], ""), 404, "not-found", None),
         (
+            Ask(
+                "POST /commands/add",
+                &[JSON],
+                r#"{"counter":"vault","by":1}"#,
+            ),
+            403,
+            "forbidden",
+            None,
+        ),
+        (
             Ask("DELETE /events", &[], ""),
             405,
             "method-not-allowed",

@@ -3,7 +3,7 @@
 use std::pin::Pin;
 
 use bytes::Bytes;
-use eventwire_cqrs::{Boundary, Decider, Dispatcher, DomainEvent};
+use eventwire_cqrs::{Boundary, CommandRequest, Decider, Dispatcher, DomainEvent, layers};
 use eventwire_feed::{Feed, FeedOptions};
 use eventwire_gateway::{Gateway, GatewayBody};
 use eventwire_store::{EventStore, MemoryStore, NameError, StreamName};
@@ -77,6 +77,13 @@ pub(crate) async fn server() -> Server {
         .unwrap();
     let dispatcher = Dispatcher::builder(store.clone())
         .command::<Counter>("add")
+        .layer(layers::authorize(|request: &CommandRequest| match request
+            .body()
+            .starts_with(br#"{"counter":"vault""#)
+        {
+            true => Err("the vault is not for everyone".to_owned()),
+            false => Ok(()),
+        }))
         .query("echo", async |input: Value| {
             Ok::<_, eventwire_cqrs::QueryError>(input)
         })

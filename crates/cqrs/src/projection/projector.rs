@@ -1,0 +1,681 @@
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+
+use eventwire_store::{
+    Cursor, EventStore, EventStream, Item, NameError, Position, ReadOptions, RecordedEvent, Start,
+};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::backoff::Backoff;
+use crate::clock::{Clock, SystemClock};
+use crate::codec::{self, CodecError};
+use crate::fold::UnknownEvents;
+use crate::projection::lease::{Held, LeaseError, Taking};
+use crate::projection::parked::ParkReason;
+use crate::projection::progress::Teller;
+use crate::projection::{
+    Batch, Lease, OnFailure, Parked, ParkedEvent, Progress, Projection, ProjectionError, Seen,
+};
+
+/// Events in a batch, unless told otherwise.
+const BATCH: usize = 500;
+
+/// Keeps a view up to date.
+///
+/// ```
+/// use eventwire_cqrs::projection::{MemoryView, Projector};
+/// use eventwire_store::MemoryStore;
+/// # use eventwire_cqrs::{DomainEvent, Fold};
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Serialize, Deserialize)]
+/// # enum RoomEvent { MessagePosted { text: String } }
+/// # impl DomainEvent for RoomEvent {}
+/// # #[derive(Default)]
+/// # struct Messages(Vec<String>);
+/// # impl Fold for Messages {
+/// #     type Event = RoomEvent;
+/// #     fn evolve(&mut self, RoomEvent::MessagePosted { text }: &RoomEvent) { self.0.push(text.clone()); }
+/// # }
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let store = MemoryStore::new();
+/// let view = MemoryView::<Messages>::new();
+/// let projector = Projector::new(store, "messages", view.clone())?;
+/// let (progress, steering) = (projector.progress(), projector.steering());
+/// let running = tokio::spawn(projector.run());
+///
+/// // progress.wait_for(receipt.appended.last()).await?;
+/// let count = view.read(|messages| messages.0.len());
+/// # let _ = (progress, count);
+/// steering.stop().await;
+/// running.await??;
+/// # Ok(()) }
+/// ```
+pub struct Projector<P: Projection> {
+    store: Arc<dyn EventStore>,
+    projection: P,
+    parked: Parked,
+    batch: usize,
+    on_failure: OnFailure,
+    retries: Backoff,
+    clock: Arc<dyn Clock>,
+    lease: Option<Lease>,
+    teller: Teller,
+    orders: mpsc::Receiver<Order<P>>,
+    orderer: mpsc::Sender<Order<P>>,
+}
+
+/// Steers a projector that runs. A clone steers the same one.
+pub struct Steering<P> {
+    orders: mpsc::Sender<Order<P>>,
+    store: Arc<dyn EventStore>,
+}
+
+enum Order<P> {
+    Stop,
+    Replay(oneshot::Sender<Result<usize, ProjectionError>>),
+    Replace(P, oneshot::Sender<Result<(), ProjectionError>>),
+}
+
+/// Events on their way into the view.
+struct Pending<E> {
+    /// Where the view's checkpoint is.
+    at: Option<Cursor>,
+    events: Vec<Seen<E>>,
+}
+
+/// What a projector that runs has to attend to next.
+enum Turn<P> {
+    Item(Item),
+    Order(Order<P>),
+    /// The lease should be renewed.
+    Renew,
+}
+
+impl<P: Projection> Projector<P> {
+    /// A projector to be. The name is that of its parked events.
+    ///
+    /// # Errors
+    /// [`NameError`] where the name cannot be part of a stream's.
+    pub fn new(
+        store: impl EventStore + 'static,
+        name: &str,
+        projection: P,
+    ) -> Result<Self, NameError> {
+        let store: Arc<dyn EventStore> = Arc::new(store);
+        let (orderer, orders) = mpsc::channel(1);
+        Ok(Self {
+            parked: Parked::of(Arc::clone(&store), name)?,
+            store,
+            projection,
+            batch: BATCH,
+            on_failure: OnFailure::Stop,
+            retries: Backoff::default(),
+            clock: Arc::new(SystemClock),
+            lease: None,
+            teller: Teller::new(),
+            orders,
+            orderer,
+        })
+    }
+
+    /// At most this many events in one batch; 500 by default.
+    #[must_use]
+    pub fn batch(mut self, events: usize) -> Self {
+        self.batch = events.max(1);
+        self
+    }
+
+    /// What becomes of an event that cannot be taken in; by default the projection stops.
+    #[must_use]
+    pub fn on_failure(mut self, on_failure: OnFailure) -> Self {
+        self.on_failure = on_failure;
+        self
+    }
+
+    /// How often that is tried first; 8 times by default. An event that cannot be decoded is
+    /// not tried again.
+    #[must_use]
+    pub fn retries(mut self, retries: Backoff) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// Waits by another clock.
+    #[must_use]
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Works only while it holds a lease, and stands by while another does.
+    #[must_use]
+    pub fn lease(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
+    }
+
+    /// How far it is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.teller.progress()
+    }
+
+    /// Steers it while it runs.
+    #[must_use]
+    pub fn steering(&self) -> Steering<P> {
+        Steering {
+            orders: self.orderer.clone(),
+            store: Arc::clone(&self.store),
+        }
+    }
+
+    /// The events it has put aside.
+    #[must_use]
+    pub const fn parked(&self) -> &Parked {
+        &self.parked
+    }
+
+    /// Takes in all there is, and says how far that is.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    ///
+    /// # Cancel safety
+    /// As the view's: a batch that was taken in stays, and the next call goes on after it.
+    pub async fn catch_up(&mut self) -> Result<Position, ProjectionError> {
+        let mut pending = self.resume().await?;
+        let query = self.projection.query();
+        let options = match pending.at {
+            Some(cursor) => ReadOptions::after(cursor.position),
+            None => ReadOptions::all(),
+        };
+        let mut items = self.store.read(query, options);
+        let mut position = pending.position();
+        while let Some(item) = items.next().await {
+            position = self.take(&mut pending, item?).await?;
+        }
+        Ok(position)
+    }
+
+    /// Takes in what there is and what comes, until it is told to stop or cannot go on.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    ///
+    /// # Cancel safety
+    /// Dropping it stops it; the view stays as far as it had come.
+    pub async fn run(mut self) -> Result<(), ProjectionError> {
+        loop {
+            let Some(mut held) = self.stand_by().await? else {
+                return Ok(());
+            };
+            let outcome = self.work(&mut held).await;
+            if let (Some(lease), Some(held)) = (&self.lease, held) {
+                lease.release(held).await;
+            }
+            match outcome {
+                Ok(Ended::Told) => return Ok(()),
+                Ok(Ended::LeaseLost) => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits for the lease, where there is one to be had; none where it was told to stop.
+    async fn stand_by(&mut self) -> Result<Option<Option<Held>>, ProjectionError> {
+        let Some(lease) = self.lease.clone() else {
+            return Ok(Some(None));
+        };
+        loop {
+            match lease.take().await? {
+                Taking::Held(held) => return Ok(Some(Some(held))),
+                Taking::Taken(left) => {
+                    let mut wait = pin!(lease.stand_by(left));
+                    let orders = &mut self.orders;
+                    let order = poll_fn(|context| {
+                        if let Poll::Ready(Some(order)) = orders.poll_recv(context) {
+                            return Poll::Ready(Some(order));
+                        }
+                        wait.as_mut().poll(context).map(|()| None)
+                    });
+                    match order.await {
+                        None => {}
+                        Some(Order::Stop) => return Ok(None),
+                        // It is for the one at work to do.
+                        Some(Order::Replay(done)) => refuse(done),
+                        Some(Order::Replace(_, done)) => refuse(done),
+                    }
+                }
+            }
+        }
+    }
+
+    async fn work(&mut self, held: &mut Option<Held>) -> Result<Ended, ProjectionError> {
+        let mut pending = self.resume().await?;
+        let mut items = self.follow(&pending);
+        loop {
+            match self.turn(&mut items, *held).await? {
+                Turn::Item(item) => {
+                    self.take(&mut pending, item).await?;
+                }
+                Turn::Renew => {}
+                Turn::Order(Order::Stop) => {
+                    self.flush(&mut pending).await?;
+                    return Ok(Ended::Told);
+                }
+                Turn::Order(Order::Replay(done)) => {
+                    self.flush(&mut pending).await?;
+                    let replayed = self.replay_parked().await;
+                    let _unheard = done.send(replayed);
+                }
+                Turn::Order(Order::Replace(fresh, done)) => {
+                    self.flush(&mut pending).await?;
+                    let replaced = self.replace(fresh, pending.position()).await;
+                    let _unheard = done.send(replaced);
+                    pending = self.resume().await?;
+                    items = self.follow(&pending);
+                }
+            }
+            if let (Some(lease), Some(now)) = (&self.lease, *held)
+                && !lease.is_fresh(now)
+            {
+                *held = match lease.take().await? {
+                    Taking::Held(held) => Some(held),
+                    Taking::Taken(_) => None,
+                };
+                if held.is_none() {
+                    return Ok(Ended::LeaseLost);
+                }
+            }
+        }
+    }
+
+    fn follow(&self, pending: &Pending<P::Event>) -> EventStream {
+        let start = match pending.at {
+            Some(cursor) => Start::After(cursor.position),
+            None => Start::Beginning,
+        };
+        self.store.subscribe(self.projection.query(), start)
+    }
+
+    async fn turn(
+        &mut self,
+        items: &mut EventStream,
+        held: Option<Held>,
+    ) -> Result<Turn<P>, ProjectionError> {
+        let renewal = async {
+            match (&self.lease, held) {
+                (Some(lease), Some(held)) => lease.due(held).await,
+                _ => std::future::pending().await,
+            }
+        };
+        let mut renewal = pin!(renewal);
+        let orders = &mut self.orders;
+        let mut next = pin!(items.next());
+        poll_fn(|context| {
+            if let Poll::Ready(Some(order)) = orders.poll_recv(context) {
+                return Poll::Ready(Ok(Turn::Order(order)));
+            }
+            if let Poll::Ready(()) = renewal.as_mut().poll(context) {
+                return Poll::Ready(Ok(Turn::Renew));
+            }
+            let item = std::task::ready!(next.as_mut().poll(context));
+            let item = item.expect("a subscription ends only by an error");
+            Poll::Ready(item.map(Turn::Item).map_err(Into::into))
+        })
+        .await
+    }
+
+    async fn resume(&mut self) -> Result<Pending<P::Event>, ProjectionError> {
+        let at = self.projection.checkpoint().await.map_err(view)?;
+        if let Some(cursor) = at {
+            if cursor.epoch != self.store.epoch() {
+                return Err(ProjectionError::OtherLog(cursor));
+            }
+            self.teller.reach(cursor.position, None);
+        }
+        Ok(Pending {
+            at,
+            events: Vec::new(),
+        })
+    }
+
+    /// Takes in one item, and says up to where the view shows everything then.
+    async fn take(
+        &mut self,
+        pending: &mut Pending<P::Event>,
+        item: Item,
+    ) -> Result<Position, ProjectionError> {
+        match item {
+            Item::Event(event) => self.take_event(pending, event).await?,
+            Item::CaughtUp(position) => {
+                self.flush(pending).await?;
+                self.teller.reach(position, None);
+                return Ok(position);
+            }
+            Item::Gap {
+                after,
+                resumed_after,
+            } => {
+                return Err(ProjectionError::Missed {
+                    after,
+                    resumed_after,
+                });
+            }
+            _ => {}
+        }
+        Ok(pending.position())
+    }
+
+    async fn take_event(
+        &mut self,
+        pending: &mut Pending<P::Event>,
+        event: RecordedEvent,
+    ) -> Result<(), ProjectionError> {
+        match codec::decode(&event) {
+            Ok(decoded) => {
+                pending.events.push(Seen {
+                    event: decoded,
+                    recorded: event,
+                });
+                if pending.events.len() >= self.batch {
+                    self.flush(pending).await?;
+                }
+            }
+            Err(CodecError::UnknownType { .. }) if P::UNKNOWN_EVENTS == UnknownEvents::Ignore => {}
+            Err(error) => {
+                self.flush(pending).await?;
+                self.set_aside(pending, &event, ParkReason::Codec(error))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has the view take in what is pending.
+    async fn flush(&mut self, pending: &mut Pending<P::Event>) -> Result<(), ProjectionError> {
+        let events = std::mem::take(&mut pending.events);
+        if events.is_empty() {
+            return Ok(());
+        }
+        let batch = self.batch_of(pending.at, events);
+        match self.apply(&batch).await {
+            Ok(()) => pending.at = Some(batch.up_to),
+            Err(_) if batch.events.len() > 1 => {
+                // One of them is at fault: which?
+                for seen in batch.events {
+                    self.apply_alone(pending, seen).await?;
+                }
+            }
+            Err(error) => {
+                let [event] = &batch.events[..] else {
+                    unreachable!("a batch has an event, and this one no more")
+                };
+                self.set_aside(pending, &event.recorded, ParkReason::Apply(error))
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply_alone(
+        &mut self,
+        pending: &mut Pending<P::Event>,
+        seen: Seen<P::Event>,
+    ) -> Result<(), ProjectionError> {
+        let recorded = seen.recorded.clone();
+        let batch = self.batch_of(pending.at, vec![seen]);
+        match self.apply(&batch).await {
+            Ok(()) => {
+                pending.at = Some(batch.up_to);
+                Ok(())
+            }
+            Err(error) => {
+                self.set_aside(pending, &recorded, ParkReason::Apply(error))
+                    .await
+            }
+        }
+    }
+
+    fn batch_of(&self, after: Option<Cursor>, events: Vec<Seen<P::Event>>) -> Batch<P::Event> {
+        let last = events.last().expect("a batch has an event");
+        Batch {
+            after,
+            up_to: self.cursor(last.recorded.position),
+            events,
+        }
+    }
+
+    fn cursor(&self, position: Position) -> Cursor {
+        Cursor {
+            epoch: self.store.epoch(),
+            position,
+        }
+    }
+
+    /// Applies, and again where that fails.
+    async fn apply(
+        &mut self,
+        batch: &Batch<P::Event>,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        let mut waits = self.retries.waits();
+        loop {
+            let error = match self.projection.apply(batch).await {
+                Ok(()) => break,
+                Err(error) => error.into(),
+            };
+            let Some(wait) = waits.next() else {
+                return Err(error);
+            };
+            tracing::warn!(error = &*error, "view did not take events in; trying again");
+            self.clock.sleep(wait).await;
+        }
+        let recorded_at = batch.events.last().map(|seen| seen.recorded.recorded_at);
+        self.teller.reach(batch.up_to.position, recorded_at);
+        Ok(())
+    }
+
+    /// Stops at an event, or puts it aside and moves the view's checkpoint past it.
+    async fn set_aside(
+        &mut self,
+        pending: &mut Pending<P::Event>,
+        event: &RecordedEvent,
+        reason: ParkReason,
+    ) -> Result<(), ProjectionError> {
+        if self.on_failure == OnFailure::Stop {
+            return Err(reason.stopping(event.position));
+        }
+        let parked = {
+            let error = reason.as_error();
+            tracing::error!(error, position = %event.position, "event is put aside");
+            ParkedEvent::new(event, pending.position(), error)
+        };
+        self.parked.park(parked).await?;
+        let past = Batch {
+            after: pending.at,
+            events: Vec::new(),
+            up_to: self.cursor(event.position),
+        };
+        self.apply(&past)
+            .await
+            .map_err(|cause| ProjectionError::Apply {
+                position: event.position,
+                cause,
+            })?;
+        pending.at = Some(past.up_to);
+        Ok(())
+    }
+
+    /// Has the view take in all that was put aside, after all that came later, and says how
+    /// many events that were. The first that fails again stays parked, with those after it.
+    ///
+    /// # Errors
+    /// [`ProjectionError`].
+    pub async fn replay_parked(&mut self) -> Result<usize, ProjectionError> {
+        let parked = self.parked.list().await?;
+        let count = parked.len();
+        for event in parked {
+            let pending = self.resume().await?;
+            let recorded = self.find(&event).await?;
+            let position = recorded.position;
+            let seen = Seen {
+                event: codec::decode(&recorded)?,
+                recorded,
+            };
+            let batch = Batch {
+                after: pending.at,
+                events: vec![seen],
+                up_to: pending.at.unwrap_or_else(|| self.cursor(position)),
+            };
+            self.apply(&batch)
+                .await
+                .map_err(|cause| ProjectionError::Apply { position, cause })?;
+            self.parked.unpark(position).await?;
+        }
+        Ok(count)
+    }
+
+    async fn find(&self, parked: &ParkedEvent) -> Result<RecordedEvent, ProjectionError> {
+        let options = ReadOptions::after(parked.after);
+        let mut items = self.store.read(self.projection.query(), options);
+        while let Some(item) = items.next().await {
+            match item? {
+                Item::Event(event) if event.position == parked.position => return Ok(event),
+                Item::Gap { resumed_after, .. } if resumed_after >= parked.position => break,
+                _ => {}
+            }
+        }
+        Err(ProjectionError::Missed {
+            after: parked.after,
+            resumed_after: parked.position,
+        })
+    }
+
+    /// Lets a fresh view take the place of the one there is, once it is as far.
+    async fn replace(&mut self, fresh: P, position: Position) -> Result<(), ProjectionError> {
+        let mut old = std::mem::replace(&mut self.projection, fresh);
+        let reached = self.catch_up().await;
+        let taken = match reached {
+            Ok(reached) if reached >= position => {
+                self.projection.take_over(&mut old).await.map_err(view)
+            }
+            Ok(reached) => Err(ProjectionError::Missed {
+                after: reached,
+                resumed_after: position,
+            }),
+            Err(error) => Err(error),
+        };
+        if taken.is_err() {
+            self.projection = old;
+        }
+        taken
+    }
+}
+
+/// How work ended that did not fail.
+enum Ended {
+    Told,
+    LeaseLost,
+}
+
+impl<P: Projection> Steering<P> {
+    /// Stops the projector once what it has read is in the view. One that has stopped already
+    /// is no error.
+    pub async fn stop(&self) {
+        let _stopped = self.orders.send(Order::Stop).await.is_err();
+    }
+
+    /// Builds a fresh view beside the one there is, from the beginning of the log, and lets it
+    /// take the other's place ([`Projection::take_over`]). The other goes on until then; only
+    /// for the last stretch do both stand still.
+    ///
+    /// # Errors
+    /// [`ProjectionError`]; the view there was stays, and goes on.
+    ///
+    /// # Cancel safety
+    /// Dropping it before the fresh view is handed over changes nothing.
+    pub async fn rebuild(&self, fresh: P) -> Result<(), ProjectionError> {
+        // A name that is never used: the first failure ends the rebuilding.
+        let mut projector = Projector::new(Arc::clone(&self.store), "rebuilding", fresh)?;
+        projector.catch_up().await?;
+        self.order(|done| Order::Replace(projector.projection, done))
+            .await
+    }
+
+    /// Has the view take in the events that were put aside, after those that came later, and
+    /// says how many that were.
+    ///
+    /// # Errors
+    /// [`ProjectionError`] of the first that fails again; it stays parked, and the projector
+    /// goes on.
+    pub async fn replay_parked(&self) -> Result<usize, ProjectionError> {
+        self.order(Order::Replay).await
+    }
+
+    async fn order<T>(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<T, ProjectionError>>) -> Order<P>,
+    ) -> Result<T, ProjectionError> {
+        let (done, answer) = oneshot::channel();
+        let sent = self.orders.send(order(done)).await;
+        if sent.is_err() {
+            return Err(ProjectionError::Stopped);
+        }
+        answer.await.unwrap_or(Err(ProjectionError::Stopped))
+    }
+}
+
+impl<E> Pending<E> {
+    /// Up to where the view has taken everything in.
+    fn position(&self) -> Position {
+        self.at.map_or(Position::ORIGIN, |cursor| cursor.position)
+    }
+}
+
+fn view<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> ProjectionError {
+    ProjectionError::View(error.into())
+}
+
+fn refuse<T>(done: oneshot::Sender<Result<T, ProjectionError>>) {
+    let _unheard = done.send(Err(ProjectionError::StandingBy));
+}
+
+impl From<LeaseError> for ProjectionError {
+    fn from(error: LeaseError) -> Self {
+        match error {
+            LeaseError::Read(error) => error.into(),
+            LeaseError::Append(error) => error.into(),
+            LeaseError::Codec(error) => error.into(),
+        }
+    }
+}
+
+impl<P> Clone for Steering<P> {
+    fn clone(&self) -> Self {
+        Self {
+            orders: self.orders.clone(),
+            store: Arc::clone(&self.store),
+        }
+    }
+}
+
+impl<P> fmt::Debug for Steering<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Steering").finish_non_exhaustive()
+    }
+}
+
+impl<P: Projection> fmt::Debug for Projector<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Projector")
+            .field("projection", &std::any::type_name::<P>())
+            .field("parked", &self.parked)
+            .field("batch", &self.batch)
+            .field("on_failure", &self.on_failure)
+            .finish_non_exhaustive()
+    }
+}
