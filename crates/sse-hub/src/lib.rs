@@ -4,11 +4,13 @@
 mod hub;
 mod ring;
 mod roster;
+mod runs;
 mod subscription;
 mod sync;
 mod topic;
 
 pub use hub::Hub;
+pub use runs::Runs;
 pub use subscription::{Lagged, Subscription};
 pub use topic::{Interest, Topic, Topics};
 

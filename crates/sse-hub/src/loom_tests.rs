@@ -10,7 +10,7 @@ use futures_core::Stream;
 use loom::future::block_on;
 use loom::thread;
 
-use crate::{Hub, Interest, Lagged, Subscription, Topic};
+use crate::{Hub, Interest, Lagged, Runs, Subscription, Topic};
 
 fn hub(capacity: usize) -> Hub<u64, u64> {
     Hub::new(NonZeroUsize::new(capacity).expect("not zero"), 0)
@@ -102,5 +102,35 @@ fn joining_and_leaving_meet_publishing() {
         assert_eq!(next(&mut stayed), Some(Ok((1, 10))));
         publisher.join().expect("the publisher does not panic");
         assert_eq!(hub.subscribers(), 1);
+    });
+}
+
+#[test]
+fn runs_hold_what_was_published_whoever_joins_it_first() {
+    loom::model(|| {
+        let hub: Hub<u64, &'static str> = Hub::new(NonZeroUsize::new(2).expect("not zero"), 0);
+        let runs = loom::sync::Arc::new(Runs::new(100));
+        let read = |mut all: Subscription<u64, &'static str>, runs: &Runs<u64, String>| {
+            let mut text = String::new();
+            while let Some(run) = block_on(poll_fn(|context| {
+                runs.poll_next(&mut all, context, 100, |run| run.concat())
+            })) {
+                text.push_str(&run.expect("nothing leaves the ring").1);
+            }
+            text
+        };
+        let (one, other) = (
+            hub.subscribe(0, Interest::All),
+            hub.subscribe(0, Interest::All),
+        );
+        hub.publish(1, &[], "a");
+        let reader = {
+            let runs = loom::sync::Arc::clone(&runs);
+            thread::spawn(move || read(one, &runs))
+        };
+        hub.publish(2, &[], "b");
+        hub.close();
+        assert_eq!(read(other, &runs), "ab");
+        assert_eq!(reader.join().expect("a reader does not panic"), "ab");
     });
 }

@@ -105,6 +105,35 @@ impl<K, T> Subscription<K, T> {
     }
 }
 
+/// What a subscription has not shown, taken from the ring at once.
+#[derive(Debug)]
+pub(crate) enum Run<K, T, V> {
+    /// One entry.
+    One(K, T),
+    /// Several: the number of the first, what comes after them, and their values.
+    Several {
+        first: u64,
+        end: RunEnd<K>,
+        values: Vec<T>,
+    },
+    /// Several, which somebody knows already as one.
+    Known(K, V),
+}
+
+/// What polling for a run comes to.
+pub(crate) type PolledRun<K, T, V> = Poll<Option<Result<Run<K, T, V>, Lagged>>>;
+
+/// Where a run ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RunEnd<K> {
+    /// The key of its last entry.
+    pub(crate) key: K,
+    /// The number after that of its last entry.
+    pub(crate) number: u64,
+    /// How many entries it has.
+    pub(crate) count: u64,
+}
+
 /// What a seat finds in the ring.
 enum Taken<K, T> {
     Entry(K, T),
@@ -132,6 +161,93 @@ impl<K: Copy + Ord, T: Clone> State<K, T> {
                 .expect("what comes after an entry held is held as well");
         }
         taken
+    }
+}
+
+impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> State<K, T> {
+    /// The entries that wait for a seat, up to `limit` bytes but at least one.
+    fn collect(&mut self, seat: SeatId, interest: &Interest, limit: usize) -> (RunEnd<K>, Vec<T>) {
+        let seat = self.roster.seat(seat);
+        let mut bytes = 0;
+        let mut end: Option<RunEnd<K>> = None;
+        let mut values = Vec::new();
+        for number in self.ring.matching(seat.next, interest) {
+            let entry = self.ring.entry(number).expect("it was found in the ring");
+            bytes += entry.value.as_ref().len();
+            if bytes > limit && end.is_some() {
+                break;
+            }
+            values.push(entry.value.clone());
+            end = Some(RunEnd {
+                key: entry.key,
+                number: number + 1,
+                count: end.map_or(1, |end| end.count + 1),
+            });
+        }
+        (end.expect("what is unread and held is found"), values)
+    }
+
+    /// Goes past a run.
+    fn pass(&mut self, seat: SeatId, interest: &Interest, end: &RunEnd<K>) {
+        let seat = self.roster.seat(seat);
+        seat.unread -= end.count;
+        if seat.unread > 0 {
+            let mut rest = self.ring.matching(end.number, interest);
+            seat.next = rest
+                .next()
+                .expect("what comes after an entry held is held as well");
+        }
+    }
+}
+
+impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> Subscription<K, T> {
+    /// All that is unread, up to `limit` bytes but at least one entry. `known` is asked for the
+    /// run that begins with a number, told how many entries are unread.
+    pub(crate) fn poll_run<V>(
+        &mut self,
+        context: &mut Context<'_>,
+        limit: usize,
+        known: impl FnOnce(&Interest, u64, u64) -> Option<(RunEnd<K>, V)>,
+    ) -> PolledRun<K, T, V> {
+        let Place::Seated(id) = self.place else {
+            return self
+                .poll_taken(context)
+                .map(|item| item.map(|taken| taken.map(|(key, value)| Run::One(key, value))));
+        };
+        let mut state = self.shared.lock();
+        let seat = state.roster.seat(id);
+        let (unread, first) = (seat.unread, seat.next);
+        if unread < 2 || state.ring.entry(first).is_none() {
+            drop(state);
+            return self
+                .poll_taken(context)
+                .map(|item| item.map(|taken| taken.map(|(key, value)| Run::One(key, value))));
+        }
+        let run = match known(&self.interest, first, unread) {
+            Some((end, value)) => {
+                state.pass(id, &self.interest, &end);
+                self.cursor = end.key;
+                Run::Known(end.key, value)
+            }
+            None => {
+                let (end, values) = state.collect(id, &self.interest, limit);
+                state.pass(id, &self.interest, &end);
+                self.cursor = end.key;
+                Run::Several { first, end, values }
+            }
+        };
+        Poll::Ready(Some(Ok(run)))
+    }
+
+    /// The interest it was made with.
+    pub(crate) fn interest(&self) -> &Interest {
+        &self.interest
+    }
+}
+
+impl<K: Copy + Ord, T: Clone> Subscription<K, T> {
+    fn poll_taken(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<(K, T), Lagged>>> {
+        Pin::new(self).poll_next(context)
     }
 }
 

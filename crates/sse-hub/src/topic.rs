@@ -2,23 +2,29 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::LazyLock;
 
 /// Keys drawn once a process, so that no one outside can choose names that collide.
-static KEYS: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+static KEYS: LazyLock<[RandomState; 2]> =
+    LazyLock::new(|| [RandomState::new(), RandomState::new()]);
 
-/// What an entry is about and a subscriber listens for: the 64-bit hash of a name.
+/// What an entry is about and a subscriber listens for: the 128-bit hash of a name.
 ///
 /// Equal names are equal topics for as long as the process lives; another process hashes
-/// otherwise, so a topic is not to be stored or sent. Two names may share a topic, once in
-/// 2^64 pairs: a subscriber can be shown an entry too many, never one too few. Who must
-/// not see it filters again by the name itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Topic(u64);
+/// otherwise, so a topic is not to be stored or sent. Two names share a topic once in 2^128
+/// pairs, which is never.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Topic([u64; 2]);
 
 impl Topic {
     /// The topic of a name, or of any value that hashes: `Topic::of(&("tag", name))`
     /// keeps kinds apart without building a string.
     #[must_use]
     pub fn of<N: Hash + ?Sized>(name: &N) -> Self {
-        Self(KEYS.hash_one(name))
+        Self(KEYS.each_ref().map(|keys| keys.hash_one(name)))
+    }
+}
+
+impl Hash for Topic {
+    fn hash<H: Hasher>(&self, hasher: &mut H) {
+        hasher.write_u64(self.0[0]);
     }
 }
 
