@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use eventwire_sse::Frame;
-use eventwire_sse_hub::{Lagged, Subscription};
+use eventwire_sse_hub::Lagged;
 use eventwire_store::{
     Cursor, EventStore, EventStream, Item, Position, Query, ReadError, ReadOptions, RecordedEvent,
 };
@@ -20,8 +20,8 @@ use crate::feed::Shared;
 use crate::follow::{Follow, From};
 use crate::locate::{Gap, GapReason, Located, locate};
 use crate::present;
-use crate::ring::Live;
-use crate::topic;
+use crate::ring::{Follower, Live as RingEvent};
+use crate::topic::{self, Listening};
 
 /// The log could not be read: the stream ends here, and its client comes back with the last
 /// id it saw.
@@ -71,8 +71,40 @@ fn first_look(feed: &Shared, told: Option<Position>) -> Duration {
 enum Stage {
     Locate(Pin<Box<dyn Future<Output = Result<Located, ReadError>> + Send>>),
     History(EventStream),
-    Live(Subscription<Position, Arc<Live>>),
+    Live(Live),
     Ended,
+}
+
+/// A subscriber that follows the ring.
+struct Live {
+    follower: Follower,
+    /// Whether all that the ring shows it matches.
+    is_exact: bool,
+}
+
+/// What comes from the ring.
+enum FromRing {
+    /// An event, which may match.
+    Event(RingEvent),
+    /// Events that match, as one frame, and the position of the last.
+    Run(Position, Frame),
+}
+
+impl Live {
+    /// One by one where `is_single`.
+    fn poll_next(
+        &mut self,
+        context: &mut Context<'_>,
+        is_single: bool,
+    ) -> Poll<Option<Result<FromRing, Lagged>>> {
+        if self.is_exact && !is_single {
+            let run = self.follower.poll_run(context);
+            run.map(|item| item.map(|run| run.map(|(last, run)| FromRing::Run(last, run))))
+        } else {
+            let event = self.follower.poll_event(context);
+            event.map(|item| item.map(|event| event.map(FromRing::Event)))
+        }
+    }
 }
 
 impl FrameStream {
@@ -125,11 +157,11 @@ impl FrameStream {
             self.send(control::caught_up(self.cursor_at(self.cursor)));
             self.told = Some(self.cursor);
         }
-        Stage::Live(
-            self.feed
-                .ring
-                .subscribe(self.cursor, topic::of_query(&self.query)),
-        )
+        let Listening { interest, is_exact } = topic::of_query(&self.query);
+        Stage::Live(Live {
+            follower: self.feed.ring.follow(self.cursor, interest),
+            is_exact,
+        })
     }
 
     /// Whether the feed has closed while this stream was not on the ring, which ends by itself.
@@ -176,9 +208,11 @@ impl FrameStream {
                 let item = ready!(Pin::new(events).poll_next(context)).transpose()?;
                 self.take_history(item);
             }
-            Stage::Live(subscription) => {
-                let next = Pin::new(&mut *subscription).poll_next(context);
-                self.cursor = self.cursor.max(subscription.cursor());
+            Stage::Live(live) => {
+                // The first event of all carries what the client is to know of coming back.
+                let next = live.poll_next(context, self.retry.is_some());
+                let looked_to = live.follower.cursor();
+                self.cursor = self.cursor.max(looked_to);
                 self.take_live(ready!(next));
             }
             Stage::Ended => {}
@@ -212,13 +246,17 @@ impl FrameStream {
         }
     }
 
-    fn take_live(&mut self, item: Option<Result<(Position, Arc<Live>), Lagged>>) {
+    fn take_live(&mut self, item: Option<Result<FromRing, Lagged>>) {
         match item {
-            // The ring wakes by topic; only the query knows whether the whole of it matches.
-            Some(Ok((_, live))) if self.query.matches(live.event.as_ref()) => {
-                self.send_event(&live.event, Some(&live.frame));
+            Some(Ok(FromRing::Run(last, frame))) => {
+                self.told = Some(last);
+                self.send(frame);
             }
-            Some(Ok(_)) => {}
+            // The ring wakes by topic; only the query knows whether the whole of it matches.
+            Some(Ok(FromRing::Event(live))) if self.query.matches(live.event().as_ref()) => {
+                self.send_event(live.event(), Some(live.frame()));
+            }
+            Some(Ok(FromRing::Event(_))) => {}
             Some(Err(lagged)) => {
                 tracing::debug!(?lagged, after = %self.cursor, "back to the log");
                 self.stage = self.resumed();

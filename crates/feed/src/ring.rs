@@ -1,20 +1,97 @@
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Mutex};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
 
 use eventwire_sse::Frame;
-use eventwire_sse_hub::{Hub, Interest, Subscription};
+use eventwire_sse_hub::{Hub, Interest, Lagged, Runs, Subscription};
 use eventwire_store::backend::Watermark;
 use eventwire_store::{Position, RecordedEvent};
-
+use futures_core::Stream;
 use tokio::sync::watch;
 
 use crate::topic;
 
 /// An event of the log and its one encoding, shared by all who are shown it.
+#[derive(Debug, Clone)]
+pub(crate) struct Live(Arc<LiveEvent>);
+
 #[derive(Debug)]
-pub(crate) struct Live {
-    pub(crate) event: RecordedEvent,
-    pub(crate) frame: Frame,
+struct LiveEvent {
+    event: RecordedEvent,
+    frame: Frame,
+}
+
+impl Live {
+    pub(crate) fn event(&self) -> &RecordedEvent {
+        &self.0.event
+    }
+
+    pub(crate) fn frame(&self) -> &Frame {
+        &self.0.frame
+    }
+}
+
+impl AsRef<[u8]> for Live {
+    fn as_ref(&self) -> &[u8] {
+        self.0.frame.as_bytes()
+    }
+}
+
+/// Bytes of events that are kept joined, beside those that are kept one by one.
+const JOINED_BYTES: usize = 4 << 20;
+
+/// Bytes that leave the ring at once, unless one event has more.
+const RUN_BYTES: usize = 64 << 10;
+
+/// A place in the ring.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    subscription: Subscription<Position, Live>,
+    /// Of the same hub.
+    runs: Arc<Runs<Position, Frame>>,
+}
+
+impl Follower {
+    /// The next event.
+    pub(crate) fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Live, Lagged>>> {
+        let next = Pin::new(&mut self.subscription).poll_next(context);
+        next.map(|item| item.map(|taken| taken.map(|(_, live)| live)))
+    }
+
+    /// All events that are there, as one frame, and the position of the last.
+    pub(crate) fn poll_run(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<(Position, Frame), Lagged>>> {
+        let join = |run: &[Live]| Frame::concat(run.iter().map(Live::frame));
+        let subscription = &mut self.subscription;
+        self.runs.poll_next(subscription, context, RUN_BYTES, join)
+    }
+
+    /// How far it has looked.
+    pub(crate) fn cursor(&self) -> Position {
+        self.subscription.cursor()
+    }
+}
+
+/// A hub, and what was joined of its entries.
+#[derive(Debug, Clone)]
+struct LiveHub {
+    hub: Hub<Position, Live>,
+    runs: Arc<Runs<Position, Frame>>,
+}
+
+impl LiveHub {
+    fn after(position: Position, capacity: NonZeroUsize) -> Self {
+        Self {
+            hub: Hub::new(capacity, position),
+            runs: Arc::new(Runs::new(JOINED_BYTES)),
+        }
+    }
 }
 
 /// The last events of the log, encoded, for all who follow it.
@@ -23,7 +100,7 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub(crate) struct Ring {
     capacity: NonZeroUsize,
-    hub: Mutex<Hub<Position, Arc<Live>>>,
+    live: Mutex<LiveHub>,
     published: Watermark,
     is_closed: watch::Sender<bool>,
 }
@@ -33,7 +110,7 @@ impl Ring {
     pub(crate) fn after(position: Position, capacity: NonZeroUsize) -> Self {
         Self {
             capacity,
-            hub: Mutex::new(Hub::new(capacity, position)),
+            live: Mutex::new(LiveHub::after(position, capacity)),
             published: Watermark::at(position),
             is_closed: watch::Sender::new(false),
         }
@@ -43,8 +120,8 @@ impl Ring {
     pub(crate) fn publish(&self, event: RecordedEvent, frame: Frame) {
         let position = event.position;
         let topics = topic::of_event(event.as_ref());
-        self.hub()
-            .publish(position, &topics, Arc::new(Live { event, frame }));
+        let live = Live(Arc::new(LiveEvent { event, frame }));
+        self.live().hub.publish(position, &topics, live);
         self.published.advance(position);
     }
 
@@ -52,12 +129,13 @@ impl Ring {
     /// to the log, which tells them.
     pub(crate) fn restart(&self, position: Position) {
         let ended = {
-            let mut hub = self.lock();
-            let ended = std::mem::replace(&mut *hub, Hub::new(self.capacity, position));
+            let mut live = self.lock();
+            let next = LiveHub::after(position, self.capacity);
+            let ended = std::mem::replace(&mut *live, next);
             if self.is_closed() {
-                hub.close();
+                live.hub.close();
             }
-            ended
+            ended.hub
         };
         self.published.advance(position);
         ended.close();
@@ -73,22 +151,22 @@ impl Ring {
         &self.published
     }
 
-    pub(crate) fn subscribe(
-        &self,
-        after: Position,
-        interest: Interest,
-    ) -> Subscription<Position, Arc<Live>> {
-        self.hub().subscribe(after, interest)
+    pub(crate) fn follow(&self, after: Position, interest: Interest) -> Follower {
+        let LiveHub { hub, runs } = self.live();
+        Follower {
+            subscription: hub.subscribe(after, interest),
+            runs,
+        }
     }
 
     pub(crate) fn subscribers(&self) -> usize {
-        self.hub().subscribers()
+        self.live().hub.subscribers()
     }
 
     /// Ends every subscription, once it has been shown what was published.
     pub(crate) fn close(&self) {
         self.is_closed.send_replace(true);
-        self.hub().close();
+        self.live().hub.close();
     }
 
     pub(crate) fn is_closed(&self) -> bool {
@@ -102,12 +180,12 @@ impl Ring {
         drop(is_closed.wait_for(|is_closed| *is_closed).await);
     }
 
-    fn hub(&self) -> Hub<Position, Arc<Live>> {
+    fn live(&self) -> LiveHub {
         self.lock().clone()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Hub<Position, Arc<Live>>> {
-        self.hub
+    fn lock(&self) -> MutexGuard<'_, LiveHub> {
+        self.live
             .lock()
             .expect("no code panics while it holds the hub")
     }

@@ -13,16 +13,39 @@ pub(crate) fn of_event(event: EventRef<'_>) -> Vec<Topic> {
     topics
 }
 
-/// The topics a query listens for: at least one of those of every event that matches it.
-pub(crate) fn of_query(query: &Query) -> Interest {
+/// What a query listens for.
+#[derive(Debug)]
+pub(crate) struct Listening {
+    /// Every event that matches has one of these topics.
+    pub(crate) interest: Interest,
+    /// Whether every event that has one matches, so that nothing more is to be asked.
+    pub(crate) is_exact: bool,
+}
+
+/// What a query listens for: the narrowest of each item's conditions.
+pub(crate) fn of_query(query: &Query) -> Listening {
     let mut topics = Vec::new();
     for item in query.items() {
         match of_item(item) {
             Some(more) => topics.extend(more),
-            None => return Interest::All,
+            None => {
+                return Listening {
+                    interest: Interest::All,
+                    is_exact: true,
+                };
+            }
         }
     }
-    Interest::any(topics)
+    Listening {
+        interest: Interest::any(topics),
+        is_exact: query.items().iter().all(has_one_condition),
+    }
+}
+
+fn has_one_condition(item: &QueryItem) -> bool {
+    let is_of_scope = usize::from(!matches!(item.scope(), Scope::Log));
+    let is_of_types = usize::from(!item.types().is_empty());
+    is_of_scope + is_of_types + item.tags().len() == 1
 }
 
 /// The narrowest of an item's conditions; none where it has no condition at all.

@@ -8,12 +8,13 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use eventwire_feed::{Feed, FeedOptions, Follow, FrameStream, From};
+use eventwire_feed::{Feed, FeedError, FeedOptions, Follow, From};
 use eventwire_store::{
     Append, Cursor, Epoch, EventStore, EventType, Keep, MemoryStore, NewEvent, Position, Query,
     Retention, StreamName,
 };
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 
 /// An empty store and a feed over it.
 async fn fresh() -> (MemoryStore, Feed) {
@@ -44,10 +45,29 @@ fn from_beginning(query: Query) -> Follow {
     Follow::new(query).from(From::Beginning)
 }
 
-/// The next frame, as text.
-async fn next(frames: &mut FrameStream) -> String {
-    let frame = frames.next().await.expect("the stream goes on").unwrap();
-    String::from_utf8(frame.as_bytes().to_vec()).unwrap()
+/// What one subscriber is sent, block by block, as text.
+type Blocks = BoxStream<'static, Result<String, FeedError>>;
+
+/// A frame holds as many events as there were.
+fn blocks(feed: &Feed, follow: Follow) -> Blocks {
+    let frames = feed.follow(follow);
+    let blocks = frames.flat_map(|frame| {
+        let blocks: Vec<_> = match frame {
+            Ok(frame) => {
+                let text = String::from_utf8(frame.as_bytes().to_vec()).unwrap();
+                let blocks = text.split_inclusive("\n\n").map(str::to_owned);
+                blocks.map(Ok).collect()
+            }
+            Err(error) => vec![Err(error)],
+        };
+        futures_util::stream::iter(blocks)
+    });
+    blocks.boxed()
+}
+
+/// The next block.
+async fn next(blocks: &mut Blocks) -> String {
+    blocks.next().await.expect("the stream goes on").unwrap()
 }
 
 fn field<'a>(frame: &'a str, name: &str) -> Option<&'a str> {
@@ -56,8 +76,8 @@ fn field<'a>(frame: &'a str, name: &str) -> Option<&'a str> {
         .find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
 }
 
-/// The data of the next `count` frames.
-async fn data(frames: &mut FrameStream, count: usize) -> Vec<String> {
+/// The data of the next `count` blocks.
+async fn data(frames: &mut Blocks, count: usize) -> Vec<String> {
     let mut data = Vec::new();
     for _ in 0..count {
         data.push(field(&next(frames).await, "data").unwrap().to_owned());
@@ -89,7 +109,7 @@ async fn history_and_live_are_one_sequence_however_they_meet() {
         });
         let mut followers = Vec::new();
         for _ in 0..4 {
-            let mut frames = feed.follow(from_beginning(Query::all()));
+            let mut frames = blocks(&feed, from_beginning(Query::all()));
             followers.push(tokio::spawn(async move { data(&mut frames, EVENTS).await }));
             tokio::task::yield_now().await;
         }
@@ -108,7 +128,7 @@ async fn history_and_live_are_one_sequence_however_they_meet() {
 async fn a_subscriber_that_lags_behind_the_ring_is_shown_everything_from_the_log() {
     let store = MemoryStore::new();
     let feed = Feed::start(store.clone(), ring(4)).await.unwrap();
-    let mut frames = feed.follow(from_beginning(Query::all()));
+    let mut frames = blocks(&feed, from_beginning(Query::all()));
     append(&store, "s", "t", "0").await;
     assert_eq!(data(&mut frames, 1).await, numbers(0..1));
     for number in 1..100 {
@@ -138,17 +158,51 @@ async fn live_subscribers_share_the_bytes_of_one_encoding() {
 }
 
 #[tokio::test]
+async fn what_came_together_is_one_frame_for_all_who_waited() {
+    let (store, feed) = fresh().await;
+    let room = Query::stream(stream("s"));
+    let mut followers = [Query::all(), Query::all(), room.clone(), room]
+        .map(|query| feed.follow(from_beginning(query)));
+    for frames in &mut followers {
+        assert!(futures_util::poll!(frames.next()).is_pending());
+    }
+    for (number, name) in ["s", "other", "s"].into_iter().enumerate() {
+        append(&store, name, "t", number.to_string()).await;
+    }
+    tokio::task::yield_now().await;
+    let mut shown = Vec::new();
+    for frames in &mut followers {
+        let frame = frames.next().await.unwrap().unwrap();
+        let text = String::from_utf8(frame.as_bytes().to_vec()).unwrap();
+        let events = text.matches("\ndata: ").count();
+        shown.push((events, frame.as_bytes().as_ptr()));
+    }
+    assert_eq!(
+        shown.iter().map(|shown| shown.0).collect::<Vec<_>>(),
+        [3, 3, 2, 2]
+    );
+    assert_eq!(
+        shown[0].1, shown[1].1,
+        "one concatenation for those who read all"
+    );
+    assert_eq!(shown[2].1, shown[3].1, "and one for those in the room");
+}
+
+#[tokio::test]
 async fn a_cursor_resumes_after_the_event_it_names() {
     let (store, feed) = fresh().await;
     for number in 0..10 {
         append(&store, "s", "t", number.to_string()).await;
     }
-    let mut first = feed.follow(from_beginning(Query::all()));
+    let mut first = blocks(&feed, from_beginning(Query::all()));
     for _ in 0..4 {
         next(&mut first).await;
     }
     let id = field(&next(&mut first).await, "id").unwrap().to_owned();
-    let mut second = feed.follow(Follow::new(Query::all()).from(From::Cursor(id.parse().unwrap())));
+    let mut second = blocks(
+        &feed,
+        Follow::new(Query::all()).from(From::Cursor(id.parse().unwrap())),
+    );
     assert_eq!(data(&mut second, 5).await, numbers(5..10));
 }
 
@@ -156,7 +210,7 @@ async fn a_cursor_resumes_after_the_event_it_names() {
 async fn from_the_end_shows_only_what_comes() {
     let (store, feed) = fresh().await;
     append(&store, "s", "t", "before").await;
-    let mut frames = feed.follow(Follow::new(Query::all()));
+    let mut frames = blocks(&feed, Follow::new(Query::all()));
     assert!(futures_util::poll!(frames.next()).is_pending());
     append(&store, "s", "t", "after").await;
     assert_eq!(data(&mut frames, 1).await, ["after"]);
@@ -170,7 +224,7 @@ async fn a_cursor_of_another_epoch_is_told_of_the_gap_and_begins_at_the_beginnin
         epoch: Epoch::new(store.epoch().get() ^ 1),
         position: Position::from_parts(0, 7),
     };
-    let mut frames = feed.follow(Follow::new(Query::all()).from(From::Cursor(other)));
+    let mut frames = blocks(&feed, Follow::new(Query::all()).from(From::Cursor(other)));
     let gap = next(&mut frames).await;
     let begin = format!("{}.0", store.epoch());
     assert_eq!(field(&gap, "event"), Some("eventwire.gap"));
@@ -189,7 +243,7 @@ async fn a_cursor_beyond_the_end_of_the_log_is_a_gap_too() {
         epoch: store.epoch(),
         position: Position::from_parts(0, 7),
     };
-    let mut frames = feed.follow(Follow::new(Query::all()).from(From::Cursor(ahead)));
+    let mut frames = blocks(&feed, Follow::new(Query::all()).from(From::Cursor(ahead)));
     let gap = next(&mut frames).await;
     assert_eq!(field(&gap, "event"), Some("eventwire.gap"));
     assert!(gap.contains(r#""reason":"ahead""#), "{gap}");
@@ -203,7 +257,7 @@ async fn a_cursor_that_this_instance_reaches_in_a_moment_is_waited_for() {
         epoch: store.epoch(),
         position: Position::from_parts(0, 1),
     };
-    let mut frames = feed.follow(Follow::new(Query::all()).from(From::Cursor(first)));
+    let mut frames = blocks(&feed, Follow::new(Query::all()).from(From::Cursor(first)));
     assert!(futures_util::poll!(frames.next()).is_pending());
     append(&store, "s", "t", "0").await;
     append(&store, "s", "t", "1").await;
@@ -221,7 +275,10 @@ async fn a_cursor_older_than_what_is_held_is_told_of_the_gap() {
         epoch: store.epoch(),
         position: Position::from_parts(0, position),
     };
-    let mut frames = feed.follow(Follow::new(Query::all()).from(From::Cursor(cursor(2))));
+    let mut frames = blocks(
+        &feed,
+        Follow::new(Query::all()).from(From::Cursor(cursor(2))),
+    );
     let gap = next(&mut frames).await;
     let (requested, resumed_at) = (cursor(2), cursor(7).to_string());
     let told = format!(
@@ -232,7 +289,7 @@ async fn a_cursor_older_than_what_is_held_is_told_of_the_gap() {
     assert_eq!(field(&gap, "data"), Some(told.as_str()));
     assert_eq!(data(&mut frames, 3).await, numbers(7..10));
 
-    let mut held = feed.follow(from_beginning(Query::all()));
+    let mut held = blocks(&feed, from_beginning(Query::all()));
     assert_eq!(data(&mut held, 3).await, numbers(7..10), "all that is held");
 }
 
@@ -241,7 +298,7 @@ async fn events_that_are_dropped_before_they_were_published_are_a_gap_for_live_s
     let (store, feed) = fresh().await;
     append(&store, "s", "t", "0").await;
     let query = Query::stream(stream("s"));
-    let mut frames = feed.follow(from_beginning(query));
+    let mut frames = blocks(&feed, from_beginning(query));
     assert_eq!(data(&mut frames, 1).await, numbers(0..1));
     assert!(futures_util::poll!(frames.next()).is_pending());
     // Nothing else runs in between, so the feed sees none of these before they are dropped.
@@ -268,7 +325,7 @@ async fn filters_hold_in_history_and_live() {
         append(&store, "room-2", "posted", "no").await;
     };
     write("history").await;
-    let mut frames = feed.follow(from_beginning(query));
+    let mut frames = blocks(&feed, from_beginning(query));
     assert_eq!(data(&mut frames, 1).await, ["history yes"]);
     assert!(futures_util::poll!(frames.next()).is_pending());
     write("live").await;
@@ -278,7 +335,7 @@ async fn filters_hold_in_history_and_live() {
 #[tokio::test(start_paused = true)]
 async fn a_filter_that_matches_nothing_reports_how_far_the_log_was_looked_at() {
     let (store, feed) = fresh().await;
-    let mut frames = feed.follow(Follow::new(Query::stream(stream("quiet"))));
+    let mut frames = blocks(&feed, Follow::new(Query::stream(stream("quiet"))));
     assert!(futures_util::poll!(frames.next()).is_pending());
     let last = append(&store, "loud", "t", "x").await;
     let progress = next(&mut frames).await;
@@ -297,7 +354,7 @@ async fn a_filter_that_matches_nothing_reports_how_far_the_log_was_looked_at() {
 async fn a_client_that_came_for_what_is_next_learns_where_it_is() {
     let (store, feed) = fresh().await;
     let position = append(&store, "s", "t", "x").await;
-    let mut frames = feed.follow(Follow::new(Query::all()));
+    let mut frames = blocks(&feed, Follow::new(Query::all()));
     let progress = next(&mut frames).await;
     let cursor = Cursor {
         epoch: store.epoch(),
@@ -312,7 +369,7 @@ async fn a_client_that_came_for_what_is_next_learns_where_it_is() {
 async fn signals_are_sent_where_they_were_asked_for() {
     let (store, feed) = fresh().await;
     append(&store, "s", "t", "0").await;
-    let mut frames = feed.follow(from_beginning(Query::all()).signals());
+    let mut frames = blocks(&feed, from_beginning(Query::all()).signals());
     for expected in [
         "t",
         "eventwire.caught-up",
@@ -327,7 +384,10 @@ async fn signals_are_sent_where_they_were_asked_for() {
 async fn the_reconnection_time_rides_on_the_first_event_alone() {
     let (store, feed) = fresh().await;
     append(&store, "s", "t", "0").await;
-    let mut frames = feed.follow(from_beginning(Query::all()).retry(Duration::from_millis(1500)));
+    let mut frames = blocks(
+        &feed,
+        from_beginning(Query::all()).retry(Duration::from_millis(1500)),
+    );
     let first = next(&mut frames).await;
     let id = format!("{}.1", store.epoch());
     assert_eq!(
@@ -343,7 +403,7 @@ async fn payloads_and_types_the_wire_cannot_carry_are_presented_so_that_it_can()
     let (store, feed) = fresh().await;
     append(&store, "s", "error", &b"\xff\x00"[..]).await;
     append(&store, "s", "open", "a\r\nid: 9").await;
-    let mut frames = feed.follow(from_beginning(Query::all()));
+    let mut frames = blocks(&feed, from_beginning(Query::all()));
     let binary = next(&mut frames).await;
     assert_eq!(
         (field(&binary, "event"), field(&binary, "data")),
@@ -360,7 +420,7 @@ async fn payloads_and_types_the_wire_cannot_carry_are_presented_so_that_it_can()
 #[tokio::test]
 async fn closing_ends_streams_after_what_was_acknowledged() {
     let (store, feed) = fresh().await;
-    let mut frames = feed.follow(from_beginning(Query::all()));
+    let mut frames = blocks(&feed, from_beginning(Query::all()));
     assert!(futures_util::poll!(frames.next()).is_pending());
     append(&store, "s", "t", "0").await;
     feed.close().await;
@@ -368,7 +428,7 @@ async fn closing_ends_streams_after_what_was_acknowledged() {
     assert!(frames.next().await.is_none());
     assert!(frames.next().await.is_none(), "an ended stream stays ended");
     assert!(
-        feed.follow(from_beginning(Query::all()))
+        blocks(&feed, from_beginning(Query::all()))
             .next()
             .await
             .is_none()
@@ -379,7 +439,7 @@ async fn closing_ends_streams_after_what_was_acknowledged() {
 #[tokio::test]
 async fn a_store_that_closes_ends_every_stream() {
     let (store, feed) = fresh().await;
-    let mut frames = feed.follow(from_beginning(Query::all()));
+    let mut frames = blocks(&feed, from_beginning(Query::all()));
     assert!(futures_util::poll!(frames.next()).is_pending());
     store.close();
     assert!(frames.next().await.is_none());

@@ -11,7 +11,12 @@ pub(crate) struct Batch {
     first: Option<Frame>,
     rest: Vec<Frame>,
     len: usize,
+    /// Whether `first` leaves alone.
+    is_alone: bool,
 }
+
+/// From this length on a frame leaves alone: sharing its bytes is worth more than a write saved.
+const ALONE_BYTES: usize = 4 << 10;
 
 impl From<Option<Frame>> for Batch {
     fn from(first: Option<Frame>) -> Self {
@@ -21,21 +26,23 @@ impl From<Option<Frame>> for Batch {
             first,
             rest: Vec::new(),
             len,
+            is_alone: len >= ALONE_BYTES,
         }
     }
 }
 
 impl Batch {
-    /// Adds a frame; gives it back where the batch would become longer than `limit`. The first
-    /// is taken however long it is.
+    /// Adds a frame; gives it back where the batch would become longer than `limit`, or where one
+    /// of the two leaves alone. The first is taken however long it is.
     pub(crate) fn push(&mut self, frame: Frame, limit: usize) -> Result<(), Frame> {
         if frame.is_empty() {
             return Ok(());
         }
         let len = self.len.saturating_add(frame.len());
         if self.first.is_none() {
+            self.is_alone = frame.len() >= ALONE_BYTES;
             self.first = Some(frame);
-        } else if len <= limit {
+        } else if len <= limit && !self.is_alone && frame.len() < ALONE_BYTES {
             self.rest.push(frame);
         } else {
             return Err(frame);
@@ -84,6 +91,20 @@ mod tests {
             assert_eq!(pushed, taken, "limit {limit}");
             let bytes = batch.into_bytes().expect("the first is always taken");
             assert_eq!(bytes, ": a\n\n".repeat(taken));
+        }
+    }
+
+    #[test]
+    fn a_long_frame_leaves_alone() {
+        let long = || frame(&"x".repeat(ALONE_BYTES));
+        let mut batch = Batch::default();
+        assert_eq!(batch.push(frame("a"), usize::MAX), Ok(()));
+        assert_eq!(batch.push(long(), usize::MAX), Err(long()));
+        for mut batch in [Batch::from(Some(long())), Batch::default()] {
+            if batch.first.is_none() {
+                assert_eq!(batch.push(long(), 0), Ok(()));
+            }
+            assert_eq!(batch.push(frame("a"), usize::MAX), Err(frame("a")));
         }
     }
 

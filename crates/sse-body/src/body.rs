@@ -15,7 +15,7 @@ pin_project! {
     /// A stream of frames as the body of a response.
     ///
     /// Frames that are ready together leave as one piece of data, up to a limit. A frame alone,
-    /// however long, is passed on without a copy. A frame is taken from the stream only when
+    /// however long, is passed on without a copy, and one of 4 KiB or more leaves alone. A frame is taken from the stream only when
     /// the body is polled, so a client that does not read slows its stream down and nothing else.
     ///
     /// Made by [`SseResponse`](crate::SseResponse).

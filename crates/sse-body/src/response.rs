@@ -106,7 +106,7 @@ impl<S: TryStream<Ok = Frame>> SseResponse<S> {
     }
 
     /// How many bytes of frames that are ready together may leave as one piece: 64 KiB by default.
-    /// A longer frame leaves alone; with 0 every frame does.
+    /// A longer frame leaves alone, and so does one of 4 KiB or more; with 0 every frame does.
     pub fn coalesce(mut self, bytes: usize) -> Self {
         self.options.limit = bytes;
         self
