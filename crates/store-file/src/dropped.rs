@@ -52,6 +52,13 @@ impl Dropped {
         shortened.is_some_and(|shortened| shortened.is_deleted)
     }
 
+    /// How many streams were deleted.
+    #[cfg(test)]
+    pub(crate) fn deleted(&self) -> usize {
+        let streams = self.streams.values();
+        streams.filter(|shortened| shortened.is_deleted).count()
+    }
+
     /// Up to where the events of a stream were dropped, by itself or with the log.
     pub(crate) fn stream_to(&self, stream: &StreamName) -> u64 {
         let own = self.streams.get(stream).map_or(0, |shortened| shortened.to);

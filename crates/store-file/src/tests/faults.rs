@@ -23,7 +23,7 @@ fn fails_safely(kind: ErrorKind) {
                 workload.run(&mut engine, 8);
                 // One operation fails, so the second of two reads does not.
                 let found = payloads(&engine.log).or_else(|_| payloads(&engine.log));
-                assert_eq!(found.expect("reading goes on"), workload.certain);
+                assert_eq!(found.expect("reading goes on"), workload.held());
                 if workload.is_in_doubt() {
                     assert!(!workload.writes(&mut engine), "a poisoned store wrote");
                 }

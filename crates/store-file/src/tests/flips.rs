@@ -10,16 +10,20 @@ use crate::segment;
 use crate::storage::Storage;
 use crate::storage::simulated::Simulated;
 
-/// A store of several segments and commits.
+/// A store of several segments and commits that has kept everything.
 pub(super) fn written() -> (Simulated, Workload) {
-    written_from(7)
+    carried_out(7, Workload::that_keeps_all(7), 12)
 }
 
-fn written_from(seed: u64) -> (Simulated, Workload) {
+/// One that has dropped some of it.
+fn trimmed() -> (Simulated, Workload) {
+    carried_out(7, Workload::new(7), 20)
+}
+
+fn carried_out(seed: u64, mut workload: Workload, groups: usize) -> (Simulated, Workload) {
     let medium = Simulated::new(seed);
-    let mut workload = Workload::new(seed);
     let mut engine = open(&medium).expect("nothing fails");
-    workload.run(&mut engine, 12);
+    workload.run(&mut engine, groups);
     file_indexes(&engine);
     (medium, workload)
 }
@@ -32,12 +36,16 @@ pub(super) fn flip(bytes: &mut [u8], at: usize, bit: usize) {
 /// that it is damaged, or nothing is missing and nothing is different.
 #[test]
 fn no_flipped_bit_is_hidden_and_none_invents() {
-    let (medium, workload) = written();
+    flips_are_found(written(), 1);
+    flips_are_found(trimmed(), 31);
+}
+
+fn flips_are_found((medium, workload): (Simulated, Workload), step: usize) {
     let names = medium.list().expect("nothing fails");
     assert!(names.len() > 3, "an identity and several segments");
     let (mut refused, mut harmless) = (0, 0);
     for name in &names {
-        for at in 0..medium.bytes(name).len() {
+        for at in (0..medium.bytes(name).len()).step_by(step) {
             let flipped = medium.copy();
             flipped.tamper(name, |bytes| flip(bytes, at, at % 8));
             match open(&flipped) {
@@ -53,7 +61,7 @@ fn no_flipped_bit_is_hidden_and_none_invents() {
                     match payloads(&engine.log) {
                         Ok(found) => {
                             harmless += 1;
-                            assert_eq!(found, workload.certain, "{name}, byte {at}");
+                            assert_eq!(found, workload.held(), "{name}, byte {at}");
                         }
                         Err(error) => {
                             refused += 1;
@@ -66,14 +74,18 @@ fn no_flipped_bit_is_hidden_and_none_invents() {
         }
     }
     println!("{refused} refused, {harmless} harmless");
-    assert!(refused > 5000, "the bytes that matter: {refused}");
+    assert!(refused > 5000 / step, "the bytes that matter: {refused}");
 }
 
 /// Any one bit of any index, flipped while the store was closed or while it was open: the index
 /// is made again, and every question has the same answer.
 #[test]
 fn a_flipped_bit_of_an_index_changes_nothing() {
-    let (medium, mut workload) = written();
+    flips_change_nothing(written(), 29);
+    flips_change_nothing(trimmed(), 331);
+}
+
+fn flips_change_nothing((medium, mut workload): (Simulated, Workload), step: usize) {
     let before = answers(&open(&medium).expect("nothing fails"));
     let indexes = medium.within("indexes");
     let names = indexes.list().expect("nothing fails");
@@ -81,7 +93,7 @@ fn a_flipped_bit_of_an_index_changes_nothing() {
     let mut made_again = 0;
     for name in &names {
         let length = indexes.bytes(name).len();
-        for at in (0..length).step_by(29) {
+        for at in (0..length).step_by(step) {
             let flipped = medium.copy();
             let engine = open(&flipped).expect("nothing fails");
             let tampered = flipped.within("indexes");
@@ -119,8 +131,8 @@ fn answers(engine: &Engine) -> Vec<Vec<String>> {
 #[test]
 fn an_index_is_not_made_of_a_segment_that_is_cut_short() {
     let mut ended_in_a_checkpoint = 0;
-    for seed in 0..20 {
-        let (medium, workload) = written_from(seed);
+    for seed in 0..30 {
+        let (medium, workload) = carried_out(seed, Workload::that_keeps_all(seed), 12);
         let engine = open(&medium).expect("nothing fails");
         let indexes = medium.within("indexes");
         let names = indexes.list().expect("nothing fails");
@@ -145,7 +157,7 @@ fn an_index_is_not_made_of_a_segment_that_is_cut_short() {
 
         medium.tamper(&name, |bytes| *bytes = whole);
         let found = payloads(&engine.log).expect("it is whole again");
-        assert_eq!(found, workload.certain);
+        assert_eq!(found, workload.held());
     }
     assert!(ended_in_a_checkpoint > 0, "each segment ended in an event");
 }
@@ -153,7 +165,7 @@ fn an_index_is_not_made_of_a_segment_that_is_cut_short() {
 /// A missing index is made again, and one that a repair has left behind is not believed.
 #[test]
 fn an_index_belongs_to_what_its_segment_holds() {
-    let (medium, _) = written();
+    let (medium, mut workload) = written();
     let before = answers(&open(&medium).expect("nothing fails"));
     let indexes = medium.within("indexes");
     let names = indexes.list().expect("nothing fails");
@@ -186,10 +198,9 @@ fn an_index_belongs_to_what_its_segment_holds() {
     let frames: Vec<_> = frames.map(|mark| mark - 32).collect();
     let middle = frames[frames.len() / 2];
     cut.tamper(&segment::name(1), |bytes| bytes.truncate(middle));
-    let mut workload = Workload::new(8);
     let mut engine = open(&cut).expect("the last segment is read");
-    workload.certain = payloads(&engine.log).expect("it can be read");
-    assert!(workload.check_anew(&mut engine));
+    workload.learn(&engine);
+    assert!(workload.check(&mut engine));
     // No index is filed: what is there is what the log had before it was cut.
     while engine.log.read().segments.len() < 3 {
         assert!(workload.writes(&mut engine));
@@ -198,7 +209,7 @@ fn an_index_belongs_to_what_its_segment_holds() {
     let engine = open(&cut).expect("nothing fails");
     assert_eq!(
         payloads(&engine.log).expect("it can be read"),
-        workload.certain
+        workload.held()
     );
 }
 
@@ -257,7 +268,7 @@ fn a_flipped_bit_is_found_by_reading() {
     for at in 0..medium.bytes(&name).len() {
         medium.tamper(&name, |bytes| flip(bytes, at, 3));
         match payloads(&engine.log) {
-            Ok(found) => assert_eq!(found, workload.certain, "byte {at}"),
+            Ok(found) => assert_eq!(found, workload.held(), "byte {at}"),
             Err(_) => refused += 1,
         }
         medium.tamper(&name, |bytes| flip(bytes, at, 3));
@@ -317,6 +328,6 @@ fn cutting_at_the_damage_makes_the_last_segment_readable() {
     medium.tamper(damage.file(), |bytes| bytes.truncate(at));
     let engine = open(&medium).expect("it is repaired");
     let found = payloads(&engine.log).expect("what was recovered can be read");
-    assert!(found.len() < workload.certain.len());
-    assert!(workload.certain.starts_with(&found));
+    assert!(found.len() < workload.held().len());
+    assert!(workload.held().starts_with(&found));
 }

@@ -3,6 +3,7 @@
 //! Each run prints its seed where it fails. `EVENTWIRE_FAULT_SEEDS` sets how many seeds are
 //! tried, each at every operation.
 
+mod account;
 mod faults;
 mod flips;
 mod indexes;

@@ -157,7 +157,7 @@ fn a_large_torn_commit_is_cut_for_good() {
             assert!(workload.check(&mut engine));
             assert_eq!(
                 payloads(&engine.log).expect("it can be read"),
-                workload.certain
+                workload.held()
             );
         }
     }

@@ -1,21 +1,23 @@
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use eventwire_store::backend;
 use eventwire_store::{
-    Actual, Append, AppendError, Appended, Conflict, Consumer, EventType, IdempotencyKey, Item,
-    NewEvent, Position, Query, ReadError, ReadOptions, RecordedEvent, Snapshot, SnapshotName,
-    StreamName, Tag,
+    Actual, Append, AppendError, Appended, Category, Conflict, Consumer, EventType, IdempotencyKey,
+    Item, NewEvent, Position, Query, ReadError, ReadOptions, RecordedEvent, Snapshot, SnapshotName,
+    StreamName, Tag, Version,
 };
 use futures_executor::block_on;
 
+use super::account::{Account, Checkpoints};
 use crate::engine::Engine;
 use crate::error::OpenError;
-use crate::format::{Checkpoint, u64_of};
+use crate::format::{Checkpoint, Trim, in_memory};
 use crate::log::SharedLog;
+use crate::number;
 use crate::request::Request;
 use crate::segment::Growth;
 use crate::storage::simulated::Simulated;
+use crate::trimming::Trimming;
 
 /// Small, so that a short run makes space often and begins several segments.
 const GROWTH: Growth = Growth {
@@ -29,9 +31,6 @@ const GROWTH: Growth = Growth {
 
 /// The payloads of a log, in its order.
 pub(super) type Payloads = Vec<String>;
-
-/// How far consumers have come; those that were never heard of are not in it.
-type Checkpoints = BTreeMap<Consumer, Position>;
 
 pub(crate) fn open(medium: &Simulated) -> Result<Engine, OpenError> {
     Engine::open(Box::new(medium.clone()), GROWTH)
@@ -74,19 +73,19 @@ fn payload_of(event: &RecordedEvent) -> String {
     String::from_utf8(event.data.to_vec()).expect("payloads are text")
 }
 
-/// A series of appends that a seed decides, and what is known about each.
+/// A series of appends and trims that a seed decides, and what is known about each.
 ///
-/// Invariant: `certain` is what the log must begin with; after it, it may hold `in_doubt` or
-/// nothing. The checkpoints are `checkpoints`, or, where the log holds what is in doubt, those
-/// in doubt. The snapshot is one of `snapshots`, or none.
+/// Invariant: the log is as in `certain` or, where there is one, as in `in_doubt`. The snapshot
+/// is one of `snapshots`, or none.
 #[derive(Debug, Clone)]
 pub(super) struct Workload {
     random: fastrand::Rng,
     next: u64,
-    pub(super) certain: Payloads,
-    pub(super) in_doubt: Payloads,
-    checkpoints: Checkpoints,
-    checkpoints_in_doubt: Option<Checkpoints>,
+    certain: Account,
+    in_doubt: Option<Account>,
+    /// Streams that have been deleted, or will be.
+    passing: u64,
+    keeps_all: bool,
     /// Answered appends with a key.
     keyed: Vec<(Append, Appended)>,
     /// Saved since the last removal that was answered.
@@ -98,12 +97,20 @@ impl Workload {
         Self {
             random: fastrand::Rng::with_seed(seed),
             next: 0,
-            certain: Vec::new(),
-            in_doubt: Vec::new(),
-            checkpoints: Checkpoints::new(),
-            checkpoints_in_doubt: None,
+            certain: Account::default(),
+            in_doubt: None,
+            passing: 0,
+            keeps_all: false,
             keyed: Vec::new(),
             snapshots: Vec::new(),
+        }
+    }
+
+    /// A workload that drops nothing.
+    pub(super) fn that_keeps_all(seed: u64) -> Self {
+        Self {
+            keeps_all: true,
+            ..Self::new(seed)
         }
     }
 
@@ -111,8 +118,9 @@ impl Workload {
     pub(super) fn run(&mut self, engine: &mut Engine, groups: usize) {
         for _ in 0..groups {
             let mut requests: Vec<Request> = (0..self.random.usize(1..4))
-                .map(|_| match self.random.u8(..6) {
+                .map(|_| match self.random.u8(..8) {
                     0 => Request::of_checkpoint(self.checkpoint()),
+                    1 if !self.keeps_all => Request::of_trimming(Trimming::new(self.trim())),
                     _ => request(self.append()),
                 })
                 .collect();
@@ -135,7 +143,7 @@ impl Workload {
                 self.snapshots.retain(|_| removed.is_err());
             }
             1 | 2 => {
-                let snapshot = snapshot(self.certain.len());
+                let snapshot = snapshot(self.certain.last());
                 drop(engine.snapshots.save(&snapshot_name(), &snapshot));
                 self.snapshots.push(snapshot);
             }
@@ -148,8 +156,14 @@ impl Workload {
         let mut refused = Vec::new();
         let answers = engine.committer.commit(&requests);
         for (request, answer) in requests.into_iter().zip(answers) {
-            let payloads = payloads_of(&request.append);
             match answer {
+                Ok(_) if request.trimming.is_some() => {
+                    assert!(!self.is_in_doubt(), "answered after a failure");
+                    let trimming = request.trimming.expect("it is one");
+                    let trimmed = trimming.trimmed().expect("it is settled");
+                    let dropped = self.certain.trim(&trimming.trim);
+                    assert_eq!(trimmed.events, dropped, "{:?}", trimming.trim);
+                }
                 Ok(appended) if appended.duplicate => {
                     let known = self
                         .keyed
@@ -159,29 +173,42 @@ impl Workload {
                 }
                 Ok(appended) => {
                     assert!(!self.is_in_doubt(), "answered after a failure");
-                    self.certain.extend(payloads);
-                    let count = u64::try_from(self.certain.len()).expect("it is short");
+                    self.certain.append(&request.append);
                     if let Some(last) = appended.positions.last() {
-                        assert_eq!(last.to_parts().1, count);
+                        assert_eq!(last.to_parts().1, self.certain.last());
                     }
-                    follow(&mut self.checkpoints, request.checkpoint);
+                    for (stream, version) in &appended.streams {
+                        assert_eq!(version.get(), self.certain.versions[stream], "{stream}");
+                    }
+                    self.certain.follow(request.checkpoint);
                     if request.identity.is_some() {
                         self.keyed.push((request.append, appended));
                     }
                 }
                 Err(AppendError::Indeterminate { .. }) => {
-                    let certain = &self.checkpoints;
-                    let in_doubt = self.checkpoints_in_doubt.get_or_insert(certain.clone());
-                    follow(in_doubt, request.checkpoint);
-                    // The same append twice in a group is in doubt once.
-                    if !self.in_doubt.starts_with(&payloads) {
-                        self.in_doubt.extend(payloads);
+                    let in_doubt = self.in_doubt.get_or_insert_with(|| self.certain.clone());
+                    in_doubt.follow(request.checkpoint);
+                    if let Some(trimming) = request.trimming {
+                        in_doubt.trim(&trimming.trim);
                     }
+                    // The same append twice in a group is in doubt once.
+                    let payloads = payloads_of(&request.append);
+                    if !payloads.iter().any(|payload| in_doubt.has(payload)) {
+                        in_doubt.append(&request.append);
+                    }
+                }
+                Err(AppendError::Conflict(Conflict {
+                    actual: Actual::Deleted,
+                    ..
+                })) => {
+                    let event = request.append.events()[0].as_parts();
+                    let stream = event.stream.expect("it is in one");
+                    assert!(self.certain.deleted.contains(stream), "{stream}");
                 }
                 Err(AppendError::Conflict(Conflict { actual, .. })) => {
                     let moved = request.checkpoint;
                     let moved = moved.expect("only a checkpoint is a condition");
-                    let at = self.checkpoints.get(&moved.consumer).copied();
+                    let at = self.certain.checkpoints.get(&moved.consumer).copied();
                     assert_eq!(actual, Actual::Consumed(at.unwrap_or_default()));
                     assert!(
                         moved.at <= at,
@@ -216,7 +243,7 @@ impl Workload {
 
     /// Whether anything may have happened and may not.
     pub(super) fn is_in_doubt(&self) -> bool {
-        self.checkpoints_in_doubt.is_some()
+        self.in_doubt.is_some()
     }
 
     /// Checks a log that was opened again, and takes what it shows for certain. False where
@@ -227,30 +254,32 @@ impl Workload {
             return false;
         };
         let found: Payloads = all.iter().map(payload_of).collect();
-        let whole = [self.certain.clone(), self.in_doubt.clone()].concat();
+        let checkpoints = checkpoints(engine);
+        let state = engine.log.read();
+        let dropped = (state.notes.dropped.log_to(), state.notes.dropped.deleted());
+        drop(state);
+        let is_as_in = |account: &Account| {
+            found == account.held()
+                && checkpoints == account.checkpoints
+                && dropped == (account.log_to, account.deleted.len())
+        };
+        if let Some(in_doubt) = self.in_doubt.take()
+            && is_as_in(&in_doubt)
+        {
+            self.certain = in_doubt;
+        }
         assert!(
-            found == self.certain || found == whole,
-            "the log holds {} events, of which {} are certain and {} in doubt:\n{:?}",
-            found.len(),
-            self.certain.len(),
-            self.in_doubt.len(),
+            is_as_in(&self.certain),
+            "the log holds {:?} and {checkpoints:?}, without {dropped:?}; certain is {:?}",
             found
                 .iter()
                 .map(|payload| short(payload))
                 .collect::<Vec<_>>(),
+            self.certain,
         );
-        let checkpoints = checkpoints(engine);
-        let in_doubt = self.checkpoints_in_doubt.take();
-        let is_as_before = found == self.certain && checkpoints == self.checkpoints;
-        let is_as_after = found == whole && Some(&checkpoints) == in_doubt.as_ref();
-        assert!(
-            is_as_before || is_as_after,
-            "the checkpoints are {checkpoints:?}, before {:?}, perhaps {in_doubt:?}",
-            self.checkpoints
-        );
-        self.certain = found;
-        self.checkpoints = checkpoints;
-        self.in_doubt.clear();
+        if !self.has_its_streams(engine) {
+            return false;
+        }
         for query in queries() {
             let Ok(found) = events(&engine.log, query.clone(), ReadOptions::all()) else {
                 return false;
@@ -266,7 +295,7 @@ impl Workload {
                 self.snapshots.contains(&snapshot),
                 "not saved: {snapshot:?}"
             );
-            assert!(snapshot.position.to_parts().1 <= u64_of(self.certain.len()));
+            assert!(snapshot.position.to_parts().1 <= self.certain.last());
         }
         for (append, appended) in self.keyed.clone() {
             let answer = engine.committer.commit(&[request(append)]).pop();
@@ -283,12 +312,49 @@ impl Workload {
         true
     }
 
+    /// Whether every stream can be asked for; each is what it should be.
+    fn has_its_streams(&self, engine: &Engine) -> bool {
+        let state = engine.log.read();
+        for (stream, &version) in &self.certain.versions {
+            let is_deleted = self.certain.deleted.contains(stream);
+            assert_eq!(
+                state.notes.dropped.is_deleted(stream),
+                is_deleted,
+                "{stream}"
+            );
+            let Ok(found) = state.version(stream) else {
+                return false;
+            };
+            assert_eq!(found.map(Version::get), Some(version), "{stream}");
+        }
+        true
+    }
+
+    /// The payloads that readers must be shown.
+    pub(super) fn held(&self) -> Payloads {
+        self.certain.held()
+    }
+
     /// Takes what a log shows for certain, whatever was known of it.
-    #[must_use]
-    pub(super) fn check_anew(&mut self, engine: &mut Engine) -> bool {
+    pub(super) fn learn(&mut self, engine: &Engine) {
         self.keyed.clear();
-        self.checkpoints = checkpoints(engine);
-        self.check(engine)
+        let removed = engine.snapshots.remove(&snapshot_name());
+        removed.expect("nothing fails");
+        let before = std::mem::take(&mut self.certain);
+        let state = engine.log.read();
+        for (stream, _) in before.versions {
+            if let Some(version) = state.version(&stream).expect("nothing fails") {
+                self.certain.versions.insert(stream, version.get());
+            }
+        }
+        self.certain.log_to = state.notes.dropped.log_to();
+        drop(state);
+        self.certain.checkpoints = checkpoints(engine);
+        let events = events(&engine.log, Query::all(), ReadOptions::all());
+        for event in events.expect("it can be read") {
+            self.certain
+                .fill(number::of(event.position), &payload_of(&event));
+        }
     }
 
     fn append(&mut self) -> Append {
@@ -299,8 +365,12 @@ impl Workload {
         }
         let number = self.next;
         self.next += 1;
-        let stream = StreamName::new(format!("room-{}", self.random.u8(..3))).expect("a name");
-        let mut append = Append::to(stream);
+        let name = match self.random.u8(..5) {
+            room @ 0..3 => format!("room-{room}"),
+            3 => format!("passing-{}", self.passing),
+            _ => format!("passing-{}", self.random.u64(..=self.passing)),
+        };
+        let mut append = Append::to(StreamName::new(name).expect("a name"));
         for event in 0..self.random.usize(1..4) {
             append = append.event(self.event(number, event));
         }
@@ -319,10 +389,36 @@ impl Workload {
         let consumer = consumers()
             .nth(self.random.usize(..3))
             .expect("there are three");
-        let at = self.checkpoints.get(&consumer).copied().unwrap_or_default();
+        let at = self.certain.checkpoints.get(&consumer);
+        let at = at.copied().unwrap_or_default();
         let forward = self.random.u64(1..9);
         let position = Position::from_parts(0, at.to_parts().1 + forward);
         (consumer, position)
+    }
+
+    /// Of the log, of a stream, or of a stream that is there no more from then on.
+    fn trim(&mut self) -> Trim {
+        let last = self.certain.last();
+        let room = format!("room-{}", self.random.u8(..3));
+        let stream = StreamName::new(room).expect("a name");
+        match self.random.u8(..4) {
+            0 => Trim::Log {
+                to: self.random.u64(..=last),
+            },
+            1 if self.certain.versions.contains_key(&self.passing()) => {
+                let stream = self.passing();
+                self.passing += 1;
+                Trim::Deletion { stream, to: 0 }
+            }
+            _ => Trim::Stream {
+                stream,
+                to: self.random.u64(..=last),
+            },
+        }
+    }
+
+    fn passing(&self) -> StreamName {
+        StreamName::new(format!("passing-{}", self.passing)).expect("a name")
     }
 
     fn checkpoint(&mut self) -> Checkpoint {
@@ -348,7 +444,10 @@ impl Workload {
 fn queries() -> impl Iterator<Item = Query> {
     let stream = |n| Query::stream(StreamName::new(format!("room-{n}")).expect("a name"));
     let tag = |n| Query::tags([Tag::new(format!("by:{n}")).expect("a tag")]);
-    (0..3).map(stream).chain((0..4).map(tag))
+    let passing = |n| Query::stream(StreamName::new(format!("passing-{n}")).expect("a name"));
+    let rooms = Query::category(Category::new("room").expect("a name"));
+    let streams = (0..3).map(stream).chain((0..2).map(passing));
+    streams.chain((0..4).map(tag)).chain([rooms])
 }
 
 fn snapshot_name() -> SnapshotName {
@@ -356,11 +455,13 @@ fn snapshot_name() -> SnapshotName {
 }
 
 /// The snapshot of a log of so many events: of one sector, or of several.
-fn snapshot(events: usize) -> Snapshot {
+fn snapshot(events: u64) -> Snapshot {
     Snapshot {
-        position: Position::from_parts(0, u64_of(events)),
+        position: number::position(events),
         schema: 1,
-        data: format!("{events} ").repeat(events * 8).into(),
+        data: format!("{events} ")
+            .repeat(in_memory(events * 8).expect("it is short"))
+            .into(),
     }
 }
 
@@ -389,16 +490,6 @@ fn checkpoints(engine: &Engine) -> Checkpoints {
 fn consumers() -> impl Iterator<Item = Consumer> {
     let name = |name| Consumer::new(name).expect("a name");
     ["mailer", "view", "ledger"].into_iter().map(name)
-}
-
-/// Carries out what was noted.
-fn follow(checkpoints: &mut Checkpoints, moved: Option<Checkpoint>) {
-    if let Some(Checkpoint { consumer, at }) = moved {
-        match at {
-            Some(at) => checkpoints.insert(consumer, at),
-            None => checkpoints.remove(&consumer),
-        };
-    }
 }
 
 fn payloads_of(append: &Append) -> Payloads {
