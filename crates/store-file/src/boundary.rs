@@ -126,12 +126,17 @@ impl<'a> Boundary<'a> {
             let part = self
                 .log
                 .look_at(at, |view, _, hidden| Part::of(view, &hidden, floor, at))?;
+            let Some(part) = part else {
+                // More has been dropped meanwhile than was asked for.
+                return Ok(0);
+            };
             let mut boundary = None;
             if above.events.saturating_add(part.events) > most_events {
                 let kept = most_events - above.events;
-                boundary = self
+                let nth = self
                     .log
                     .look_at(at, |_, _, hidden| Ok(part.nth(&hidden, kept)))?;
+                boundary = nth.flatten();
             }
             if above.bytes.saturating_add(part.bytes) > most_bytes {
                 let bytes = Keep::all().max_bytes(most_bytes);
@@ -158,10 +163,14 @@ impl<'a> Boundary<'a> {
         let mut boundary = 0;
         let mut from = self.log.read().notes.dropped.log_to() + 1;
         while from <= shown {
-            let (end, is_empty) = self.log.look_at(from, |view, _, hidden| {
+            let looked = self.log.look_at(from, |view, _, hidden| {
                 let end = view.last().min(shown) + 1;
                 Ok((end, hidden.shown_from(from) >= end))
             })?;
+            let Some((end, is_empty)) = looked else {
+                from = self.log.read().notes.dropped.log_to() + 1;
+                continue;
+            };
             let found = self.youngest_not_kept(&Query::all(), keep, from..end, Above::default())?;
             match found {
                 Some(found) => boundary = found,

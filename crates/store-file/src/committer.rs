@@ -5,15 +5,14 @@ use eventwire_store::backend::{Log, assign_uuid};
 use eventwire_store::{AppendError, Appended, EventRef};
 
 use crate::error::IoFailure;
-use crate::filing::Filing;
-use crate::format::{FrameBuffer, Label, Note, Placing, frame_bytes, record_bytes, u64_of};
+use crate::filing::{Filing, Place};
+use crate::format::{FrameBuffer, Note, Placing, frame_bytes, record_bytes, u64_of};
 use crate::index::{Kept, MemoryIndex, Sealed, SealedIndex};
 use crate::judge::{Verdict, judge};
 use crate::log::SharedLog;
 use crate::number;
 use crate::request::Request;
 use crate::segment::{FRAMES_FROM, Room, Tail};
-use crate::storage::Storage;
 
 /// The answer to an append. To a note alone, it has no positions.
 pub(crate) type Answer = Result<Appended, AppendError>;
@@ -31,10 +30,7 @@ const FULL_RETRY: Duration = Duration::from_secs(1);
 /// the system may have dropped what it could not write and say that all is well.
 #[derive(Debug)]
 pub(crate) struct Committer {
-    storage: Box<dyn Storage>,
-    /// Where the indexes are.
-    indexes: Arc<dyn Storage>,
-    identity: Label,
+    place: Place,
     log: Arc<SharedLog>,
     tail: Tail,
     /// Up to where an index that is sealed has the segment.
@@ -43,21 +39,14 @@ pub(crate) struct Committer {
 }
 
 impl Committer {
-    pub(crate) fn new(
-        storage: Box<dyn Storage>,
-        indexes: Arc<dyn Storage>,
-        identity: Label,
-        log: Arc<SharedLog>,
-        tail: Tail,
-    ) -> Self {
+    pub(crate) fn new(place: Place, tail: Tail) -> Self {
+        let log = Arc::clone(&place.log);
         let sealed_to = match log.read().sealed.last() {
             Some(last) if last.segment().first == tail.segment.first => last.end(),
             _ => FRAMES_FROM,
         };
         Self {
-            storage,
-            indexes,
-            identity,
+            place,
             log,
             tail,
             sealed_to,
@@ -141,7 +130,7 @@ impl Committer {
         let first = self.log.shown() + 1;
         let next = self
             .tail
-            .next(&*self.storage, &self.identity, first, needed)?;
+            .next(&*self.place.storage, &self.place.identity, first, needed)?;
         let Some(tail) = next else {
             return Ok(Room::Full);
         };
@@ -193,7 +182,7 @@ impl Committer {
 
     /// What is to be done next about the files of indexes; when is for the caller to choose.
     pub(crate) fn next_filing(&self) -> Option<Filing> {
-        Filing::next(&self.indexes, &self.log, self.tail.growth().index_fan)
+        Filing::next(&self.place, self.tail.growth().index_fan)
     }
 
     /// Judges a request, and puts what it writes into the frame and the state.

@@ -108,6 +108,13 @@ impl Dropped {
         }
     }
 
+    /// Drops the log at least up to a place.
+    pub(crate) fn be_at_least(&mut self, log_to: u64) {
+        if self.log_to < log_to {
+            self.apply(Trim::Log { to: log_to });
+        }
+    }
+
     fn shorten(&mut self, stream: StreamName, to: u64, is_deleted: bool) {
         let before = self.streams.get(&stream).copied();
         let shortened = Shortened {

@@ -4,6 +4,7 @@ use eventwire_store::Epoch;
 
 use crate::committer::Committer;
 use crate::error::OpenError;
+use crate::filing::Place;
 use crate::identity;
 use crate::index::PageCache;
 use crate::log::SharedLog;
@@ -40,9 +41,15 @@ impl Engine {
         } = recover(&*storage, &*indexes, &identity, &cache, growth)?;
         let log = Arc::new(SharedLog::new(state, cache));
         let snapshots = Snapshots::open(&*storage, &identity, Arc::clone(&log))?;
+        let place = Place {
+            storage: Arc::from(storage),
+            indexes,
+            identity,
+            log: Arc::clone(&log),
+        };
         Ok(Self {
             snapshots,
-            committer: Committer::new(storage, indexes, identity, Arc::clone(&log), tail),
+            committer: Committer::new(place, tail),
             log,
             epoch: identity.epoch,
             recovery: report,

@@ -1,18 +1,31 @@
 use std::io;
 use std::sync::Arc;
 
-use crate::index::{self, FileIndex, MergeError, Sealed, SealedIndex, due, merge, write};
+use crate::format::Label;
+use crate::index::{
+    self, FileIndex, MergeError, Remainder, Sealed, SealedIndex, due, merge, remainder_name, write,
+    write_remainder,
+};
 use crate::log::SharedLog;
-use crate::segment::Segment;
+use crate::segment::{self, Segment};
 use crate::state::State;
 use crate::storage::Storage;
 
-/// Work on the files of indexes. Nobody waits for it: the indexes that are there serve as well,
-/// and where the process ends first they are made again.
+/// Where the files are that are worked on beside the writer, and what they are of.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// The store's own directory.
+    pub(crate) storage: Arc<dyn Storage>,
+    pub(crate) indexes: Arc<dyn Storage>,
+    pub(crate) identity: Label,
+    pub(crate) log: Arc<SharedLog>,
+}
+
+/// Work on the files of indexes, and of segments that were left. Nobody waits for it: what is
+/// there serves as well, and where the process ends first it is done again.
 #[derive(Debug)]
 pub(crate) struct Filing {
-    directory: Arc<dyn Storage>,
-    log: Arc<SharedLog>,
+    place: Place,
     task: Task,
 }
 
@@ -22,19 +35,16 @@ enum Task {
     File(Arc<SealedIndex>),
     /// Make one index of several of one segment.
     Merge(Vec<Arc<FileIndex>>),
+    /// Remove the segments that have these indexes, for all their events were dropped.
+    Remove(Vec<Arc<FileIndex>>),
 }
 
 impl Filing {
     /// What is to be done next.
-    pub(crate) fn next(
-        directory: &Arc<dyn Storage>,
-        log: &Arc<SharedLog>,
-        fan: usize,
-    ) -> Option<Self> {
-        let task = Task::next(&log.read(), fan)?;
+    pub(crate) fn next(place: &Place, fan: usize) -> Option<Self> {
+        let task = Task::next(&place.log.read(), fan)?;
         Some(Self {
-            directory: Arc::clone(directory),
-            log: Arc::clone(log),
+            place: place.clone(),
             task,
         })
     }
@@ -47,49 +57,89 @@ impl Filing {
         match &self.task {
             Task::File(sealed) => self.file(sealed),
             Task::Merge(parts) => self.merge(parts),
+            Task::Remove(indexes) => self.remove(indexes),
         }
     }
 
     fn file(&self, sealed: &Arc<SealedIndex>) -> io::Result<()> {
-        write(&*self.directory, sealed)?;
+        write(&*self.place.indexes, sealed)?;
         let filed = self.open(&sealed.segment, sealed.index.first())?;
         let old = Sealed::Memory(Arc::clone(sealed));
         // One that was made again, with later ones in files, has versions that are not the last.
         let is_latest = {
-            let state = self.log.read();
+            let state = self.place.log.read();
             let later = state.sealed.iter().rev();
             let mut later = later.take_while(|later| !later.is(&old));
             later.all(|later| matches!(later, Sealed::Memory(_)))
         };
         if is_latest {
-            self.log.recent().put(sealed.index.versions());
+            self.place.log.recent().put(sealed.index.versions());
         }
-        self.log.write().replace(&[old], filed);
+        self.place.log.write().replace(&[old], filed);
         Ok(())
     }
 
     fn merge(&self, parts: &[Arc<FileIndex>]) -> io::Result<()> {
-        match merge(&*self.directory, parts) {
+        match merge(&*self.place.indexes, parts) {
             Ok(()) => {}
             Err(MergeError::Io(error)) => return Err(error),
             Err(MergeError::Bad(bad)) => {
-                return self.log.mend(bad.first).map_err(io::Error::other);
+                return self.place.log.mend(bad).map_err(io::Error::other);
             }
         }
         // Its name has to be durable before the others go, or they would be made again.
-        self.directory.sync()?;
+        self.place.indexes.sync()?;
         let merged = self.open(parts[0].segment(), parts[0].first())?;
         let old: Vec<Sealed> = parts.iter().cloned().map(Sealed::File).collect();
-        if self.log.write().replace(&old, merged) {
+        if self.place.log.write().replace(&old, merged) {
             for part in &parts[1..] {
-                self.directory.remove(&index::name(part.first()))?;
+                self.place.indexes.remove(&index::name(part.first()))?;
             }
         }
         Ok(())
     }
 
+    /// What must stay goes into a remainder first. It is durable, name and all, before a segment
+    /// goes.
+    fn remove(&self, indexes: &[Arc<FileIndex>]) -> io::Result<()> {
+        let Place {
+            storage,
+            identity,
+            log,
+            ..
+        } = &self.place;
+        let before = log.read().remainders.clone();
+        let bytes = indexes.iter().map(|index| index.bytes()).sum();
+        let kept = count_kept(&before, bytes);
+        let (kept, merged) = before.split_at(kept);
+        match write_remainder(&**storage, identity, merged, indexes) {
+            Ok(()) => {}
+            Err(MergeError::Io(error)) => return Err(error),
+            Err(MergeError::Bad(bad)) => return log.mend(bad).map_err(io::Error::other),
+        }
+        storage.sync()?;
+        let first = merged
+            .first()
+            .map_or(indexes[0].first(), |first| first.first());
+        let remainder =
+            Remainder::open(&**storage, identity, first, log.cache()).map_err(io::Error::other)?;
+        let remainders = kept.iter().cloned().chain([Arc::new(remainder)]);
+        let gone = log.write().depart(indexes, remainders.collect());
+        for segment in gone {
+            storage.remove(&segment::name(segment.first))?;
+        }
+        for remainder in merged.iter().skip(1) {
+            storage.remove(&remainder_name(remainder.first()))?;
+        }
+        for index in indexes {
+            // One that stays is removed on opening.
+            drop(self.place.indexes.remove(&index::name(index.first())));
+        }
+        storage.sync()
+    }
+
     fn open(&self, segment: &Arc<Segment>, first: u64) -> io::Result<Sealed> {
-        FileIndex::open(&*self.directory, segment, first, self.log.cache())
+        FileIndex::open(&*self.place.indexes, segment, first, self.place.log.cache())
             .map(|index| Sealed::File(Arc::new(index)))
             .ok_or_else(|| io::Error::other("an index is not as it was written"))
     }
@@ -99,6 +149,10 @@ impl Task {
     /// Indexes in memory first; then, of a segment that was left, all, and of the one that is
     /// written to, as many as `fan`.
     fn next(state: &State, fan: usize) -> Option<Self> {
+        let departing = state.departing();
+        if !departing.is_empty() {
+            return Some(Self::Remove(departing));
+        }
         let mut files = Vec::with_capacity(state.sealed.len());
         for sealed in &state.sealed {
             match sealed {
@@ -120,4 +174,18 @@ impl Task {
             Some(Self::Merge(parts.collect()))
         })
     }
+}
+
+/// How many of the remainders stay as they are, where what so many bytes of indexes hold is to be
+/// kept: each that stays is at least twice as large as the next, so that they are few, and what is
+/// in one is written again but for each doubling of what comes after it.
+fn count_kept(remainders: &[Arc<Remainder>], mut bytes: u64) -> usize {
+    let mut kept = remainders.len();
+    while let Some(last) = kept.checked_sub(1)
+        && remainders[last].bytes() < 2 * bytes
+    {
+        bytes += remainders[last].bytes();
+        kept = last;
+    }
+    kept
 }

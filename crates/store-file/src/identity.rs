@@ -5,6 +5,7 @@ use eventwire_store::{Epoch, backend};
 
 use crate::error::{Damage, OpenError};
 use crate::format::{Kind, LABEL_BYTES, Label, LabelError};
+use crate::index::remainder_first_in;
 use crate::segment::{self, FRAMES_FROM, Growth, Tail};
 use crate::storage::{Storage, StorageFile, UNFINISHED, Unpublished};
 
@@ -44,6 +45,7 @@ pub(crate) fn of_segments(storage: &dyn Storage, firsts: &[u64]) -> Option<Label
         Some(Label {
             kind: Kind::Identity,
             first: 0,
+            generation: 0,
             ..label
         })
     })
@@ -51,7 +53,10 @@ pub(crate) fn of_segments(storage: &dyn Storage, firsts: &[u64]) -> Option<Label
 
 /// Removes what was being made when the process or the power ended. Nothing depends on it.
 fn remove_unfinished(storage: &dyn Storage, names: &[String]) -> Result<(), OpenError> {
-    let is_ours = |name: &str| name == IDENTITY || segment::first_in(name).is_some();
+    let is_ours = |name: &str| {
+        let is_part = [segment::first_in, remainder_first_in].map(|first_in| first_in(name));
+        name == IDENTITY || is_part.iter().any(Option::is_some)
+    };
     for name in names {
         if name.strip_suffix(UNFINISHED).is_some_and(is_ours) {
             storage
@@ -97,6 +102,10 @@ fn refuse_lost_identity(storage: &dyn Storage, names: &[String]) -> Result<(), O
         return Err(OpenError::Damaged(damage));
     }
     for name in names {
+        if remainder_first_in(name).is_some() {
+            let what = format!("there is no such file, but there is {name}");
+            return Err(OpenError::Damaged(Damage::new(IDENTITY, 0, what)));
+        }
         let Some(first) = segment::first_in(name) else {
             continue;
         };
@@ -126,6 +135,7 @@ fn create(storage: &dyn Storage, growth: Growth) -> Result<Label, OpenError> {
         store: backend::assign_uuid(SystemTime::now()),
         epoch: Epoch::random(),
         first: 0,
+        generation: 0,
     };
     let first = segment::name(1);
     let full = || io::Error::from(io::ErrorKind::StorageFull);

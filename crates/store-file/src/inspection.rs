@@ -2,13 +2,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use eventwire_store::StreamName;
+use eventwire_store::{StreamName, Version};
 
 use crate::engine::INDEXES;
 use crate::error::OpenError;
 use crate::format::{Kind, Label, snapshot_name, u64_of};
 use crate::identity::{self, IDENTITY, read_label};
-use crate::index::{self, FileIndex, PageCache};
+use crate::index::{self, FileIndex, PageCache, Remainder, remainder_first_in, remainder_name};
 use crate::notes::Notes;
 use crate::number;
 use crate::repair;
@@ -26,6 +26,8 @@ pub(crate) struct Inspection<'a> {
     identity: Option<Label>,
     /// Segments whose labels are good.
     segments: Vec<Arc<Segment>>,
+    /// What is kept of segments that are gone.
+    remainders: Vec<Arc<Remainder>>,
     /// The last version of each stream, as far as it is known.
     versions: HashMap<StreamName, u64>,
     /// The position of the event that comes next.
@@ -47,6 +49,7 @@ pub(crate) fn inspect(
         report: Report::default(),
         identity: None,
         segments: Vec::new(),
+        remainders: Vec::new(),
         versions: HashMap::new(),
         next: 1,
         progress: Progress { bytes: 0, of: 0 },
@@ -71,6 +74,13 @@ impl Inspection<'_> {
             + bytes_of(&*snapshots, snapshot_names.iter().cloned());
 
         self.look_at_identity(&names, &firsts);
+        self.look_at_remainders(&names);
+        let departed = firsts.partition_point(|&first| first < self.next);
+        for first in firsts.drain(..departed) {
+            let what = "its events were dropped, and what must stay of it is kept";
+            let finding = Finding::new(segment::name(first), 0, what, Meaning::Unfinished);
+            self.find(finding);
+        }
         self.look_at_log(&firsts)?;
         self.look_at_indexes(&*indexes, index_names)?;
         self.look_at_snapshots(&*snapshots, snapshot_names)?;
@@ -108,13 +118,56 @@ impl Inspection<'_> {
         }
     }
 
+    /// Each must begin where the one before it ends; one that begins earlier was merged into it.
+    fn look_at_remainders(&mut self, names: &[String]) {
+        let Some(identity) = self.identity else {
+            return;
+        };
+        let cache = Arc::new(PageCache::default());
+        let mut firsts: Vec<u64> = names.iter().filter_map(|n| remainder_first_in(n)).collect();
+        firsts.sort_unstable();
+        for first in firsts {
+            let name = remainder_name(first);
+            let remainder = Remainder::open(self.storage, &identity, first, &cache);
+            match remainder {
+                _ if first < self.next => {
+                    let what = "it was merged into the one before it";
+                    self.find(Finding::new(name, 0, what, Meaning::Unfinished));
+                }
+                Err(error) => self.find(finding(&name, error, Meaning::Remainder)),
+                Ok(remainder) => {
+                    if first > self.next {
+                        let what = format!("position {} comes next", self.next);
+                        self.find(Finding::new(&name, 0, what, Meaning::Remainder));
+                    }
+                    if !remainder.is_whole() {
+                        let what = "a page of it is not as it was written";
+                        self.find(Finding::new(&name, 0, what, Meaning::Remainder));
+                    }
+                    self.next = remainder.last() + 1;
+                    self.remainders.push(Arc::new(remainder));
+                }
+            }
+        }
+    }
+
+    /// The last version a stream had in segments that are gone.
+    fn version_of_the_gone(&self, stream: &StreamName) -> u64 {
+        let mut remainders = self.remainders.iter().rev();
+        let version = remainders.find_map(|remainder| remainder.version(stream).ok().flatten());
+        version.map_or(0, Version::get)
+    }
+
     fn look_at_log(&mut self, firsts: &[u64]) -> Result<(), OpenError> {
         if firsts.is_empty() {
             let what = "there is no such file, and so no log";
-            let finding = Finding::new(segment::name(1), 0, what, Meaning::Damage);
-            self.lose(finding, 1, 0, 1, None);
+            let next = self.next;
+            let finding = Finding::new(segment::name(next), 0, what, Meaning::Damage);
+            self.lose(finding, next, 0, next, None);
         }
-        let mut notes = Notes::default();
+        let notes = self.remainders.last().map(|remainder| remainder.notes());
+        let mut notes =
+            notes.map_or_else(Notes::default, |notes| Notes::of(notes.unwrap_or_default()));
         for (number, &first) in firsts.iter().enumerate() {
             let following = firsts.get(number + 1).copied();
             self.refuse_gap(first);
@@ -257,7 +310,8 @@ impl Inspection<'_> {
         let mut found = Vec::new();
         for (stream, before, count) in index.stretches() {
             let last = before + u64::try_from(count).expect("a length fits 64 bits");
-            let known = self.versions.get(stream).copied().unwrap_or_default();
+            let known = self.versions.get(stream).copied();
+            let known = known.unwrap_or_else(|| self.version_of_the_gone(stream));
             // Behind damage nobody can say what is missing.
             let follows = match self.report.first_damage {
                 None => known == before,
@@ -365,7 +419,10 @@ impl Inspection<'_> {
         const DIRECTORIES: [&str; 2] = [INDEXES, snapshots::DIRECTORY];
         names.sort_unstable();
         for name in names {
-            let is_ours = |name: &str| name == IDENTITY || segment::first_in(name).is_some();
+            let is_ours = |name: &str| {
+                let is_part = [segment::first_in, remainder_first_in].map(|it| it(name));
+                name == IDENTITY || is_part.iter().any(Option::is_some)
+            };
             let is_known = is_ours(&name)
                 || DIRECTORIES.contains(&name.as_str())
                 || name == Disk::LOCK

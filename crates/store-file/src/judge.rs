@@ -26,7 +26,7 @@ pub(crate) fn judge(state: &State, request: &Request) -> Result<Verdict, BadInde
         if kept.fingerprint != *fingerprint {
             return answered(Err(InvalidAppend::KeyReused(key.clone()).into()));
         }
-        return answered(Ok(state.repeated(kept)?));
+        return answered(Ok(state.repeated(key, kept)?));
     }
     if let Some(trimming) = &request.trimming
         && !trimming.settle(state)?

@@ -82,7 +82,7 @@ impl SharedLog {
             let Some(kept) = state.key(key)? else {
                 return Ok(None);
             };
-            Ok(Some((kept, state.repeated(kept)?)))
+            Ok(Some((kept, state.repeated(key, kept)?)))
         };
         let Some((kept, appended)) = self.mending(look).map_err(unreadable)? else {
             return Ok(None);
@@ -117,24 +117,35 @@ impl SharedLog {
             let looked = look(&self.read());
             match looked {
                 Ok(found) => return Ok(found),
-                Err(BadIndex { first }) => self.mend(first)?,
+                Err(bad) => self.mend(bad)?,
             }
         }
     }
 
     /// Makes an index again, in memory. The writer will put it into a file.
-    pub(crate) fn mend(&self, first: u64) -> Result<(), OpenError> {
+    ///
+    /// # Errors
+    /// Where it cannot be made again: its segment cannot be read, or is gone.
+    pub(crate) fn mend(&self, bad: BadIndex) -> Result<(), OpenError> {
         let state = self.read();
-        let Some(number) = state.index_of(first) else {
+        if let Some(remainder) = state.remainder_of(bad.first) {
+            return Err(OpenError::Damaged(remainder.damage(bad)));
+        }
+        let Some(number) = state.index_of(bad.first) else {
             return Ok(());
         };
         let bad = state.sealed[number].clone();
         let before = number.checked_sub(1).map(|at| state.sealed[at].clone());
+        let remainder = state.remainders.last().cloned();
         drop(state);
-        let mut notes = match before.as_ref().map(Sealed::notes) {
-            None => Notes::default(),
-            Some(Ok(notes)) => Notes::of(notes),
-            Some(Err(BadIndex { first })) => return self.mend(first),
+        let notes = match (&before, remainder) {
+            (Some(before), _) => before.notes(),
+            (None, Some(remainder)) => remainder.notes(),
+            (None, None) => Ok(Vec::new()),
+        };
+        let mut notes = match notes {
+            Ok(notes) => Notes::of(notes),
+            Err(bad) => return self.mend(bad),
         };
         let segment = bad.segment();
         let before = before.filter(|before| Arc::ptr_eq(before.segment(), segment));
@@ -173,22 +184,22 @@ impl SharedLog {
             match self.try_plan(query, direction, limit, shown) {
                 Ok(Some(plan)) => return Ok(plan),
                 Ok(None) => {}
-                Err(BadIndex { first }) => self.mend(first).map_err(unreadable)?,
+                Err(bad) => self.mend(bad).map_err(unreadable)?,
             }
         }
     }
 
     /// Looks into the index of the events around a position, knowing which of them single streams
-    /// have dropped.
+    /// have dropped; none where the position is of a segment that is gone.
     pub(crate) fn look_at<T>(
         &self,
         at: u64,
         look: impl Fn(View<'_>, &Arc<Segment>, Hidden) -> Result<T, BadIndex>,
-    ) -> Result<T, ReadError> {
+    ) -> Result<Option<T>, ReadError> {
         loop {
             match self.try_look_at(at, &look) {
                 Ok(found) => return Ok(found),
-                Err(BadIndex { first }) => self.mend(first).map_err(unreadable)?,
+                Err(bad) => self.mend(bad).map_err(unreadable)?,
             }
         }
     }
@@ -198,9 +209,12 @@ impl SharedLog {
         &self,
         at: u64,
         look: impl FnOnce(View<'_>, &Arc<Segment>, Hidden) -> Result<T, BadIndex>,
-    ) -> Result<T, BadIndex> {
+    ) -> Result<Option<T>, BadIndex> {
         let state = self.read();
-        if let Some(number) = state.index_of(at) {
+        if at < state.segments[0].first {
+            return Ok(None);
+        }
+        let found = if let Some(number) = state.index_of(at) {
             let sealed = state.sealed[number].clone();
             let news = state.news(sealed.view());
             drop(state);
@@ -210,7 +224,8 @@ impl SharedLog {
             let segment = state.segments.last().expect("a log has a segment");
             let view = View::Memory(&state.open);
             look(view, segment, state.hidden(view)?)
-        }
+        };
+        found.map(Some)
     }
 
     /// None where something was dropped meanwhile, for a part of what was found may be of it.
@@ -230,9 +245,12 @@ impl SharedLog {
         drop(state);
         let mut stretch = Stretch::new(direction, limit, floor, shown);
         while let Some(at) = stretch.next() {
-            self.try_look_at(at, |view, segment, hidden| {
+            let looked = self.try_look_at(at, |view, segment, hidden| {
                 stretch.look(view, segment, query, hidden)
             })?;
+            if looked.is_none() {
+                return Ok(None);
+            }
         }
         let is_as_before = self.read().notes.dropped.changes() == changes;
         Ok(is_as_before.then(|| stretch.into_plan(told_to.min(shown))))

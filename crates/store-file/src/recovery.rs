@@ -4,7 +4,9 @@ use std::sync::Arc;
 use crate::error::{Damage, OpenError};
 use crate::format::{Kind, Label, u64_of};
 use crate::identity::read_label;
-use crate::index::{self, FileIndex, PageCache, Sealed, SealedIndex};
+use crate::index::{
+    self, FileIndex, PageCache, Remainder, Sealed, SealedIndex, remainder_first_in, remainder_name,
+};
 use crate::notes::Notes;
 use crate::scan::{End, Frontier, Scan, Scanned, WholeFrame};
 use crate::segment::{self, Growth, Segment, Tail};
@@ -50,17 +52,18 @@ pub(crate) fn recover(
     growth: Growth,
 ) -> Result<Recovered, OpenError> {
     let names = storage.list().map_err(OpenError::io("listing", "."))?;
-    let mut firsts: Vec<u64> = names
-        .iter()
-        .filter_map(|name| segment::first_in(name))
-        .collect();
-    firsts.sort_unstable();
+    let mut found = Found {
+        remainders: open_remainders(storage, identity, &names, cache)?,
+        ..Found::default()
+    };
+    let mut firsts = firsts_in(&names, segment::first_in);
+    forget_departed(storage, &mut firsts, found.next())?;
     let Some((&last, left)) = firsts.split_last() else {
         let what = "there is no such file, and so no log";
-        return Err(OpenError::Damaged(Damage::new(&segment::name(1), 0, what)));
+        let name = segment::name(found.next());
+        return Err(OpenError::Damaged(Damage::new(&name, 0, what)));
     };
 
-    let mut found = Found::default();
     for (&first, &next) in left.iter().zip(&firsts[1..]) {
         found.refuse_gap(first)?;
         let segment = Arc::new(open_segment(storage, identity, first)?);
@@ -79,9 +82,11 @@ pub(crate) fn recover(
     let tail = settle(Arc::clone(&segment), &scanned, last_frame, growth)?;
     forget_others(indexes, &found.sealed)?;
     found.segments.push(segment);
+    notes.dropped.be_at_least(found.gone_to());
     let events_read = found.events_read + scanned.index.events();
     let state = State {
         open: scanned.index,
+        remainders: found.remainders,
         sealed: found.sealed,
         segments: found.segments,
         notes,
@@ -107,6 +112,7 @@ pub(crate) fn recover(
 /// The log as far as it is known, from its beginning.
 #[derive(Debug, Default)]
 struct Found {
+    remainders: Vec<Arc<Remainder>>,
     sealed: Vec<Sealed>,
     /// The segments that were left.
     segments: Vec<Arc<Segment>>,
@@ -119,7 +125,25 @@ struct Found {
 impl Found {
     /// The position of the event that comes next.
     fn next(&self) -> u64 {
-        self.sealed.last().map_or(0, Sealed::last) + 1
+        self.sealed.last().map_or(self.gone_to(), Sealed::last) + 1
+    }
+
+    /// The last position of segments that are gone.
+    fn gone_to(&self) -> u64 {
+        self.remainders
+            .last()
+            .map_or(0, |remainder| remainder.last())
+    }
+
+    /// What the notes in segments that are gone came to.
+    fn notes_of_the_gone(&self) -> Result<Notes, OpenError> {
+        let Some(remainder) = self.remainders.last() else {
+            return Ok(Notes::default());
+        };
+        match remainder.notes() {
+            Ok(notes) => Ok(Notes::of(notes)),
+            Err(bad) => Err(OpenError::Damaged(remainder.damage(bad))),
+        }
     }
 
     fn refuse_gap(&self, first: u64) -> Result<(), OpenError> {
@@ -173,7 +197,7 @@ impl Found {
     /// segments are read.
     fn notes(&mut self) -> Result<Notes, OpenError> {
         let Some(last) = self.sealed.last() else {
-            return Ok(Notes::default());
+            return self.notes_of_the_gone();
         };
         if let Ok(notes) = last.notes() {
             return Ok(Notes::of(notes));
@@ -211,6 +235,61 @@ impl Found {
         })));
         Ok(())
     }
+}
+
+/// The positions in the names of files of a kind, rising.
+fn firsts_in(names: &[String], first_in: impl Fn(&str) -> Option<u64>) -> Vec<u64> {
+    let mut firsts: Vec<u64> = names.iter().filter_map(|name| first_in(name)).collect();
+    firsts.sort_unstable();
+    firsts
+}
+
+/// Opens the remainders, each of which must begin where the one before it ends, and removes those
+/// that were merged into one before them.
+fn open_remainders(
+    storage: &dyn Storage,
+    identity: &Label,
+    names: &[String],
+    cache: &Arc<PageCache>,
+) -> Result<Vec<Arc<Remainder>>, OpenError> {
+    let mut remainders: Vec<Arc<Remainder>> = Vec::new();
+    for first in firsts_in(names, remainder_first_in) {
+        let gone_to = remainders.last().map_or(0, |last| last.last());
+        let name = remainder_name(first);
+        if first <= gone_to {
+            storage
+                .remove(&name)
+                .map_err(OpenError::io("removing", &name))?;
+        } else if first == gone_to + 1 {
+            let remainder = Remainder::open(storage, identity, first, cache)?;
+            remainders.push(Arc::new(remainder));
+        } else {
+            let what = format!("it begins with position {first}, but {gone_to} is the last before");
+            return Err(OpenError::Damaged(Damage::new(&name, 0, what)));
+        }
+    }
+    Ok(remainders)
+}
+
+/// Removes the segments of which there is a remainder: the process or the power ended before that
+/// was done. A segment is known to end where the next one begins.
+fn forget_departed(
+    storage: &dyn Storage,
+    firsts: &mut Vec<u64>,
+    next: u64,
+) -> Result<(), OpenError> {
+    let departed = firsts.partition_point(|&first| first < next);
+    if departed > 0 && firsts.get(departed) != Some(&next) {
+        // It is no end of a segment: what comes now is refused.
+        return Ok(());
+    }
+    for first in firsts.drain(..departed) {
+        let name = segment::name(first);
+        storage
+            .remove(&name)
+            .map_err(OpenError::io("removing", &name))?;
+    }
+    Ok(())
 }
 
 /// Removes the indexes that are not of the log as it is: what was merged, and what a repair has

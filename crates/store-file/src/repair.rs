@@ -112,6 +112,13 @@ pub enum RepairError {
     /// A backup that was not finished is not a damaged store. Make it again, or remove it.
     #[error("this is a backup that was not finished; make it again")]
     UnfinishedBackup,
+    /// What is kept of events that were dropped is damaged, and nothing makes it again. Restore a
+    /// backup.
+    #[error("{file}, which keeps what must stay of dropped events, is damaged; restore a backup")]
+    Remainder {
+        /// The file, within the store's directory.
+        file: String,
+    },
     /// No file says which store this is, so nothing can be said to belong to it. Restore a backup.
     #[error("no file says which store this is; restore a backup")]
     Nameless,
@@ -180,6 +187,11 @@ fn refuse(report: &Report, names: &[String], give_up: GiveUp) -> Result<(), Repa
     if let Some(newer) = findings.find(|finding| finding.meaning == Meaning::Version) {
         let file = newer.file.clone();
         return Err(RepairError::UnknownVersion { file });
+    }
+    let mut findings = report.findings.iter();
+    if let Some(lost) = findings.find(|finding| finding.meaning == Meaning::Remainder) {
+        let file = lost.file.clone();
+        return Err(RepairError::Remainder { file });
     }
     match (report.gives_up_from(), give_up) {
         (Some(from), GiveUp::Nothing) => Err(RepairError::TooMuch { from }),
@@ -292,8 +304,9 @@ impl<'a> Salvage<'a> {
         }
         if firsts.first().is_none_or(|&first| first == damage.segment) && damage.offset == 0 {
             let growth = FileOptions::new().growth;
-            let name = segment::name(1);
-            Tail::create(self.storage, identity, 1, 0, growth)
+            let first = damage.position;
+            let name = segment::name(first);
+            Tail::create(self.storage, identity, first, 0, growth)
                 .and_then(|made| made.ok_or_else(|| std::io::ErrorKind::StorageFull.into()))
                 .map_err(OpenError::io("creating", &name))?;
         }

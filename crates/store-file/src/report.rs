@@ -91,7 +91,7 @@ impl Finding {
     fn is_loss(&self) -> bool {
         matches!(
             self.meaning,
-            Meaning::Damage | Meaning::Identity | Meaning::Version
+            Meaning::Damage | Meaning::Remainder | Meaning::Identity | Meaning::Version
         )
     }
 }
@@ -117,6 +117,10 @@ pub enum Meaning {
     Torn,
     /// Events are lost. Opening, or reading them, refuses; a repair gives up what lies behind.
     Damage,
+    /// What is kept of segments that are gone is missing or bad: the last versions of their
+    /// streams, and what their idempotency keys stood for. Opening, or asking for them, refuses,
+    /// and nothing makes them again: restore a backup.
+    Remainder,
     /// The file that makes the directory a store is missing or bad. Opening refuses; a repair
     /// makes it again from the labels of the segments and gives up nothing.
     Identity,
@@ -139,6 +143,7 @@ impl fmt::Display for Meaning {
         f.write_str(match self {
             Self::Torn => "an unfinished commit that nobody was told of; opening cuts it",
             Self::Damage => "damage; restore a backup, or repair and give up what lies behind",
+            Self::Remainder => "what must stay of dropped events is lost; restore a backup",
             Self::Identity => "the store will not open; a repair makes it again and loses nothing",
             Self::Version => "written by a later version; use that one",
             Self::Index => "no loss; it will be made again from the log",

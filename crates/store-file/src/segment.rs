@@ -223,6 +223,7 @@ mod tests {
                 store: Uuid::from_u128(7),
                 epoch: Epoch::new(7),
                 first,
+                generation: 0,
             };
             let file = medium.create(&name(first)).expect("nothing fails");
             let segment = Self::new(&label, file);

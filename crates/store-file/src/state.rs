@@ -3,7 +3,9 @@ use std::sync::Arc;
 use eventwire_store::{Appended, IdempotencyKey, Query, StreamName, Version};
 
 use crate::dropped::News;
-use crate::index::{BadIndex, Hidden, Kept, MemoryIndex, RecentVersions, Sealed, Search, View};
+use crate::index::{
+    BadIndex, FileIndex, Hidden, Kept, MemoryIndex, RecentVersions, Remainder, Sealed, Search, View,
+};
 use crate::notes::Notes;
 use crate::segment::Segment;
 
@@ -11,10 +13,11 @@ use crate::segment::Segment;
 ///
 /// Invariant: the segments rise, and each begins with the position after the last of the one
 /// before it. So do the indexes: `sealed`, each of events of one segment, and `open`, of events of
-/// the last segment.
+/// the last segment. The remainders are of all positions before the first segment.
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) open: MemoryIndex,
+    pub(crate) remainders: Vec<Arc<Remainder>>,
     pub(crate) sealed: Vec<Sealed>,
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) notes: Notes,
@@ -45,8 +48,59 @@ impl State {
         }
         match self.recent.get(stream) {
             Some(version) => Ok(Some(version)),
-            None => latest_version(older, stream),
+            None => match latest_version(older, stream)? {
+                Some(version) => Ok(Some(version)),
+                None => self.version_of_the_gone(stream),
+            },
         }
+    }
+
+    /// The version of a stream's last event in segments that are gone.
+    fn version_of_the_gone(&self, stream: &StreamName) -> Result<Option<Version>, BadIndex> {
+        for remainder in self.remainders.iter().rev() {
+            if let Some(version) = remainder.version(stream)? {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What is kept of a position whose segment is gone.
+    pub(crate) fn remainder_of(&self, position: u64) -> Option<&Arc<Remainder>> {
+        let mut remainders = self.remainders.iter();
+        remainders.find(|remainder| (remainder.first()..=remainder.last()).contains(&position))
+    }
+
+    /// The indexes of the first segments, all of whose events were dropped, once each of them is
+    /// in a file; empty where there is no such segment. The last segment stays.
+    pub(crate) fn departing(&self) -> Vec<Arc<FileIndex>> {
+        let log_to = self.notes.dropped.log_to();
+        let left = self.segments.windows(2).map(|two| two[1].first);
+        let gone = left.take_while(|&next| next <= log_to + 1).last();
+        let of_gone = |sealed: &&Sealed| gone.is_some_and(|next| sealed.first() < next);
+        let departing = self.sealed.iter().take_while(of_gone);
+        let files = departing.map(|sealed| match sealed {
+            Sealed::File(file) => Some(Arc::clone(file)),
+            Sealed::Memory(_) => None,
+        });
+        files.collect::<Option<_>>().unwrap_or_default()
+    }
+
+    /// Lets go of the first segments, whose indexes these are, and keeps `remainders` of all that
+    /// is gone. Returns the segments.
+    pub(crate) fn depart(
+        &mut self,
+        indexes: &[Arc<FileIndex>],
+        remainders: Vec<Arc<Remainder>>,
+    ) -> Vec<Arc<Segment>> {
+        let last = remainders.last().map_or(0, |remainder| remainder.last());
+        debug_assert_eq!(last, indexes.last().map_or(0, |index| index.last()));
+        self.sealed.retain(|sealed| sealed.first() > last);
+        let gone = self
+            .segments
+            .partition_point(|segment| segment.first <= last);
+        self.remainders = remainders;
+        self.segments.drain(..gone).collect()
     }
 
     /// The number of the sealed index that holds a position; none where the open one does.
@@ -77,6 +131,11 @@ impl State {
         let sealed = self.sealed.iter().rev().map(Sealed::view);
         for view in std::iter::once(View::Memory(&self.open)).chain(sealed) {
             if let Some(kept) = view.key(key)? {
+                return Ok(Some(kept));
+            }
+        }
+        for remainder in self.remainders.iter().rev() {
+            if let Some(kept) = remainder.key(key)? {
                 return Ok(Some(kept));
             }
         }
@@ -117,7 +176,13 @@ impl State {
     }
 
     /// The answer to a repetition of the append that a key was used for.
-    pub(crate) fn repeated(&self, kept: Kept) -> Result<Appended, BadIndex> {
+    pub(crate) fn repeated(&self, key: &IdempotencyKey, kept: Kept) -> Result<Appended, BadIndex> {
+        if let Some(remainder) = self.remainder_of(kept.first) {
+            return Ok(Appended {
+                duplicate: true,
+                ..remainder.appended(key, kept)?
+            });
+        }
         let view = match self.index_of(kept.first) {
             Some(number) => self.sealed[number].view(),
             None => View::Memory(&self.open),

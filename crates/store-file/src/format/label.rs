@@ -18,8 +18,10 @@ pub(crate) struct Label {
     pub(crate) store: Uuid,
     /// The life of the log that positions belong to.
     pub(crate) epoch: Epoch,
-    /// The position of the segment's first event; zero for what is no segment.
+    /// The position of the first event it is about; zero where it is about none.
     pub(crate) first: u64,
+    /// How often the segment has been rewritten.
+    pub(crate) generation: u32,
 }
 
 /// What a file is.
@@ -33,6 +35,8 @@ pub(crate) enum Kind {
     Snapshot,
     /// The index of a segment.
     Index,
+    /// What is kept of segments that are gone.
+    Remainder,
 }
 
 /// Why bytes are not the label they should be.
@@ -51,6 +55,7 @@ impl Kind {
             Self::Segment => *b"EVWSEGMT",
             Self::Snapshot => *b"EVWSNAPS",
             Self::Index => *b"EVWINDEX",
+            Self::Remainder => *b"EVWREMND",
         }
     }
 }
@@ -63,6 +68,7 @@ impl Label {
         bytes[16..32].copy_from_slice(self.store.as_bytes());
         bytes[32..40].copy_from_slice(&self.epoch.get().to_le_bytes());
         bytes[40..48].copy_from_slice(&self.first.to_le_bytes());
+        bytes[48..52].copy_from_slice(&self.generation.to_le_bytes());
         let sum = checksum::plain(&bytes[..CHECKSUM_AT]);
         bytes[CHECKSUM_AT..].copy_from_slice(&sum.to_le_bytes());
         bytes
@@ -91,6 +97,7 @@ impl Label {
             store: Uuid::from_bytes(fields.array().ok_or(short)?),
             epoch: Epoch::new(fields.u64().ok_or(short)?),
             first: fields.u64().ok_or(short)?,
+            generation: fields.u32().ok_or(short)?,
         })
     }
 }
@@ -105,6 +112,7 @@ mod tests {
             store: Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
             epoch: Epoch::new(0x7f3a),
             first: 1042,
+            generation: 3,
         }
     }
 

@@ -10,6 +10,7 @@ mod index;
 mod label;
 mod note;
 mod page;
+mod places;
 mod record;
 mod snapshot;
 
@@ -22,6 +23,7 @@ pub(crate) use index::{IndexHead, LISTING_BYTES, Listing, ListingKind, Section, 
 pub(crate) use label::{Kind, LABEL_BYTES, Label, LabelError};
 pub(crate) use note::{Checkpoint, Note, Trim};
 pub(crate) use page::{PAGE_BYTES, PAGE_DATA_BYTES, decode_page, encode_page, page_place};
+pub(crate) use places::{decode_places, encode_places};
 pub(crate) use record::{FIXED_BYTES as RECORD_FIXED_BYTES, Placing, decode, record_bytes};
 
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot, snapshot_name};

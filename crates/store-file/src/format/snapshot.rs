@@ -74,6 +74,7 @@ mod tests {
             store: Uuid::from_u128(7),
             epoch: Epoch::new(0x7f3a),
             first: 0,
+            generation: 0,
         };
         let name = SnapshotName::new("room-1").unwrap();
         let snapshot = Snapshot {

@@ -15,8 +15,8 @@ use super::memory::Slot;
 use super::term::Term;
 use crate::format::{
     FRAME_HEADER_BYTES, FrameHeader, IndexHead, Kind, LISTING_BYTES, Label, Listing, ListingKind,
-    Note, PAGE_BYTES, PAGE_DATA_BYTES, Section, Sections, decode_page, in_memory, page_place,
-    u64_of,
+    Note, PAGE_BYTES, PAGE_DATA_BYTES, Section, Sections, decode_page, decode_places,
+    encode_places, in_memory, page_place, u64_of,
 };
 use crate::number;
 use crate::segment::Segment;
@@ -44,6 +44,8 @@ pub(crate) struct FileIndex {
 pub(crate) struct BadIndex {
     /// The position the index begins with.
     pub(crate) first: u64,
+    /// The page that is bad, as far as it is known; the first where it is not.
+    pub(crate) page: u64,
 }
 
 /// The width of a slot: where the record begins, its length, and the number of the listing of
@@ -100,6 +102,34 @@ impl FileIndex {
             filter: OnceLock::new(),
             hidden: KnownHidden::default(),
         })
+    }
+
+    /// What is kept of segments that are gone; none where the first page says otherwise.
+    pub(super) fn of_remainder(
+        pages: Arc<Segment>,
+        page: &Bytes,
+        cache: &Arc<PageCache>,
+    ) -> Option<Self> {
+        let data = decode_page(page, page_place(0, 0), pages.seed)?;
+        let head = IndexHead::decode(&pages.label, &data)?;
+        (head.last >= pages.first).then(|| Self {
+            file: Arc::clone(&pages.file),
+            segment: pages,
+            head,
+            end: 0,
+            cache: Arc::clone(cache),
+            id: cache.register(),
+            filter: OnceLock::new(),
+            hidden: KnownHidden::default(),
+        })
+    }
+
+    /// The bytes of its names.
+    pub(crate) fn bytes(&self) -> u64 {
+        let Sections {
+            listings, texts, ..
+        } = self.head.sections;
+        listings.bytes + texts.bytes
     }
 
     /// The segment whose events it is of.
@@ -205,6 +235,32 @@ impl FileIndex {
         Ok(appended.finish())
     }
 
+    /// The streams that the append wrote to which a key was used for, as a remainder has them.
+    pub(super) fn places_of(&self, listing: &Listing) -> Result<Bytes, BadIndex> {
+        if self.head.label.kind != Kind::Remainder {
+            let appended = self.appended(listing.begin, listing.count)?;
+            let places = encode_places(&appended.streams);
+            let length = u32::try_from(places.len()).map_err(|_| self.bad())?;
+            return Ok([&length.to_le_bytes(), &places[..]].concat().into());
+        }
+        let begin = listing.text + u64::from(listing.length);
+        let length = self.text_at(begin, 4)?;
+        let length = length.first_chunk().copied().map(u32::from_le_bytes);
+        self.text_at(begin, 4 + u64::from(length.ok_or(self.bad())?))
+    }
+
+    /// The streams that the append wrote to which a key was used for, with their versions.
+    pub(super) fn places(
+        &self,
+        key: &IdempotencyKey,
+    ) -> Result<Vec<(StreamName, Version)>, BadIndex> {
+        let listing = self
+            .find(ListingKind::Key, key.as_str())?
+            .ok_or(self.bad())?;
+        let places = self.places_of(&listing)?;
+        decode_places(&places[4..]).ok_or(self.bad())
+    }
+
     fn place(&self, number: u64, position: u64) -> Result<(StreamName, Version), BadIndex> {
         let listing = self.listing(&self.listings(), number)?;
         let name = self.text(&listing)?;
@@ -272,11 +328,15 @@ impl FileIndex {
     }
 
     pub(super) fn text(&self, listing: &Listing) -> Result<Bytes, BadIndex> {
+        self.text_at(listing.text, listing.length.into())
+    }
+
+    fn text_at(&self, mut at: u64, length: u64) -> Result<Bytes, BadIndex> {
         let page = u64_of(PAGE_DATA_BYTES);
         let texts = self.head.sections.texts;
-        let mut text = Vec::with_capacity(listing.length.into());
-        let end = listing.text + u64::from(listing.length);
-        let mut at = listing.text;
+        let end = at.checked_add(length).filter(|&end| end <= texts.bytes);
+        let end = end.ok_or(self.bad())?;
+        let mut text = Vec::new();
         while at < end {
             let data = self.page(texts.page + at / page)?;
             let from = in_memory(at % page).map_err(|_| self.bad())?;
@@ -336,19 +396,22 @@ impl FileIndex {
         let offset = number.checked_mul(u64_of(PAGE_BYTES)).ok_or(self.bad())?;
         self.file
             .read_at(&mut page, offset)
-            .map_err(|_| self.bad())?;
+            .map_err(|_| self.bad_page(number))?;
         let place = page_place(self.first() - self.segment.first, number);
-        decode_page(&page.into(), place, self.segment.seed).ok_or(self.bad())
+        decode_page(&page.into(), place, self.segment.seed).ok_or(self.bad_page(number))
     }
 
     fn store(&self) -> Uuid {
         self.segment.label.store
     }
 
+    fn bad_page(&self, page: u64) -> BadIndex {
+        let first = self.first();
+        BadIndex { first, page }
+    }
+
     pub(super) fn bad(&self) -> BadIndex {
-        BadIndex {
-            first: self.first(),
-        }
+        self.bad_page(0)
     }
 }
 

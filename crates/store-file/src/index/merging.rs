@@ -6,7 +6,7 @@ use bytes::Bytes;
 use super::file::{BadIndex, Column, FileIndex};
 use super::memory::Slot;
 use super::source::{Lists, Name, Source};
-use super::writing::{IndexEnd, write_source};
+use super::writing::{IndexFile, write_source};
 use crate::format::{Listing, ListingKind, in_memory};
 use crate::storage::Storage;
 
@@ -29,17 +29,20 @@ pub(crate) enum MergeError {
 pub(crate) fn merge(directory: &dyn Storage, parts: &[Arc<FileIndex>]) -> Result<(), MergeError> {
     let last = parts.last().expect("there is something to merge");
     let notes = last.notes().map_err(MergeError::Bad)?;
-    let end = IndexEnd {
-        last_frame: last.last_frame(),
-        notes: &notes,
-    };
     let source = MergedIndex::new(parts).map_err(MergeError::Bad)?;
-    write_source(directory, last.segment(), &source, &end).map_err(|error| {
+    let file = IndexFile::new(last.segment(), source.first(), last.last_frame(), &notes)
+        .map_err(MergeError::Io)?;
+    write_source(directory, &file, &source).map_err(MergeError::of)
+}
+
+impl MergeError {
+    /// What went wrong in reading or in writing.
+    pub(super) fn of(error: io::Error) -> Self {
         match error.get_ref().and_then(|inner| inner.downcast_ref()) {
-            Some(bad) => MergeError::Bad(*bad),
-            None => MergeError::Io(error),
+            Some(bad) => Self::Bad(*bad),
+            None => Self::Io(error),
         }
-    })
+    }
 }
 
 /// Several indexes as one.
@@ -147,18 +150,18 @@ impl Source for MergedIndex<'_> {
 
 /// A name and where it is listed.
 #[derive(Debug, Default)]
-struct Group {
+pub(super) struct Group {
     text: Bytes,
     /// In the order of the parts.
     members: Vec<Member>,
 }
 
 #[derive(Debug, Clone, Copy)]
-struct Member {
-    part: usize,
+pub(super) struct Member {
+    pub(super) part: usize,
     /// The index of the listing in its part.
     number: usize,
-    listing: Listing,
+    pub(super) listing: Listing,
 }
 
 impl Group {
@@ -166,11 +169,20 @@ impl Group {
         &self.members[0].listing
     }
 
-    fn is_key(&self) -> bool {
-        self.first().kind == ListingKind::Key as u8
+    /// Where the last of the parts lists it that do.
+    pub(super) fn last(&self) -> &Member {
+        self.members.last().expect("a group is of a listing")
     }
 
-    fn name(&self) -> Name<'_> {
+    pub(super) fn kind(&self) -> u8 {
+        self.first().kind
+    }
+
+    pub(super) fn is_key(&self) -> bool {
+        self.kind() == ListingKind::Key as u8
+    }
+
+    pub(super) fn name(&self) -> Name<'_> {
         let first = self.first();
         let lists = if self.is_key() {
             Lists::Append(first.begin, first.count)
@@ -182,6 +194,7 @@ impl Group {
             hash: first.hash,
             kind: first.kind,
             text: &self.text,
+            more: &[],
             lists,
             extra: first.extra,
         }
@@ -189,7 +202,7 @@ impl Group {
 }
 
 /// Goes through the names of several indexes, each name once.
-struct Groups<'a> {
+pub(super) struct Groups<'a> {
     heads: Vec<Head<'a>>,
     group: Group,
 }
@@ -203,7 +216,7 @@ struct Head<'a> {
 }
 
 impl<'a> Groups<'a> {
-    fn new(parts: &'a [Arc<FileIndex>]) -> Result<Self, BadIndex> {
+    pub(super) fn new(parts: &'a [Arc<FileIndex>]) -> Result<Self, BadIndex> {
         let heads = parts.iter().map(|part| Head::new(part));
         Ok(Self {
             heads: heads.collect::<Result<_, _>>()?,
@@ -212,7 +225,7 @@ impl<'a> Groups<'a> {
     }
 
     /// The next name. Two that are not the same may have the same hash.
-    fn next(&mut self) -> Result<Option<&Group>, BadIndex> {
+    pub(super) fn next(&mut self) -> Result<Option<&Group>, BadIndex> {
         let lowest = self.heads.iter().filter_map(Head::rank).min();
         let Some((hash, kind, text)) = lowest else {
             return Ok(None);

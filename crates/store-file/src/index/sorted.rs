@@ -96,6 +96,7 @@ impl Source for SortedIndex<'_> {
                 hash: name.hash,
                 kind: name.kind as u8,
                 text: name.text.as_bytes(),
+                more: &[],
                 lists: name.lists,
                 extra: name.extra,
             })

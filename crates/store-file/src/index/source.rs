@@ -33,6 +33,8 @@ pub(super) struct Name<'a> {
     pub(super) hash: u64,
     pub(super) kind: u8,
     pub(super) text: &'a [u8],
+    /// What follows the name in the texts.
+    pub(super) more: &'a [u8],
     pub(super) lists: Lists,
     /// Of a stream, its version before the index; of a key, the fingerprint.
     pub(super) extra: u64,

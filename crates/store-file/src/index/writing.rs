@@ -21,53 +21,74 @@ const CHUNK_BYTES: usize = 1 << 20;
 /// The file is durable on return, its name need not be: without it, it is made again.
 pub(crate) fn write(directory: &dyn Storage, sealed: &SealedIndex) -> io::Result<()> {
     let source = SortedIndex::new(&sealed.index, &sealed.segment);
-    let end = IndexEnd {
-        last_frame: sealed.last_frame,
-        notes: &sealed.notes,
-    };
-    write_source(directory, &sealed.segment, &source, &end)
+    let first = sealed.index.first();
+    let file = IndexFile::new(&sealed.segment, first, sealed.last_frame, &sealed.notes)?;
+    write_source(directory, &file, &source)
 }
 
-/// What an index says of its end.
+/// What the file of an index has beside what is listed.
 #[derive(Debug)]
-pub(super) struct IndexEnd<'a> {
+pub(super) struct IndexFile<'a> {
+    pub(super) name: String,
+    pub(super) label: Label,
     /// Where the last frame begins that is in it.
     pub(super) last_frame: u64,
-    /// What the notes up to there came to.
+    pub(super) frame_header: [u8; FRAME_HEADER_BYTES],
+    /// How far it begins from the first event of what its pages are sealed for.
+    pub(super) from_first: u64,
+    pub(super) seed: Seed,
+    /// What the notes up to its end came to.
     pub(super) notes: &'a [Note],
 }
 
-/// Writes an index of a segment's events, whatever it is made of, to its file.
+impl<'a> IndexFile<'a> {
+    /// Of the events of a segment from `first` on, up to the frame that begins at `last_frame`.
+    pub(super) fn new(
+        segment: &Segment,
+        first: u64,
+        last_frame: u64,
+        notes: &'a [Note],
+    ) -> io::Result<Self> {
+        let mut frame_header = [0; FRAME_HEADER_BYTES];
+        segment.file.read_at(&mut frame_header, last_frame)?;
+        Ok(Self {
+            name: file::name(first),
+            label: Label {
+                kind: Kind::Index,
+                first,
+                ..segment.label
+            },
+            last_frame,
+            frame_header,
+            from_first: first - segment.first,
+            seed: segment.seed,
+            notes,
+        })
+    }
+}
+
+/// Writes an index, whatever it is made of, to its file.
 ///
 /// # Durability
 /// As for [`write`].
 pub(super) fn write_source(
     directory: &dyn Storage,
-    segment: &Segment,
+    index: &IndexFile<'_>,
     source: &dyn Source,
-    end: &IndexEnd<'_>,
 ) -> io::Result<()> {
-    let name = file::name(source.first());
-    let made = Unpublished::create(directory, &name)?;
-    let mut frame_header = [0; FRAME_HEADER_BYTES];
-    segment.file.read_at(&mut frame_header, end.last_frame)?;
-    let from_first = source.first() - segment.first;
-    let mut pages = PageWriter::new(&*made.file, segment.seed, from_first);
-    let sections = write_sections(&mut pages, source, end.notes)?;
+    let made = Unpublished::create(directory, &index.name)?;
+    let mut pages = PageWriter::new(&*made.file, index.seed, index.from_first);
+    let sections = write_sections(&mut pages, source, index.notes)?;
     let head = IndexHead {
-        label: Label {
-            kind: Kind::Index,
-            first: source.first(),
-            ..segment.label
-        },
+        label: index.label,
         last: source.last(),
-        last_frame: end.last_frame,
-        frame_header,
+        last_frame: index.last_frame,
+        frame_header: index.frame_header,
         sections,
     };
     let mut page = Vec::with_capacity(PAGE_BYTES);
-    let place = page_place(from_first, 0);
-    encode_page(&head.encode(), place, segment.seed, &mut page);
+    let place = page_place(index.from_first, 0);
+    encode_page(&head.encode(), place, index.seed, &mut page);
     made.file.write_at(&page, 0)?;
     made.publish().map(drop)
 }
@@ -92,14 +113,17 @@ fn write_sections(
     source.each_name(&mut |name| {
         filter.insert(name.hash);
         pages.write(&listing(&name, text, posting).encode())?;
-        text += u64_of(name.text.len());
+        text += u64_of(name.text.len() + name.more.len());
         if let Lists::Postings(count) = name.lists {
             posting += u64::from(count);
         }
         Ok(())
     })?;
     let listings = pages.end_section()?;
-    source.each_name(&mut |name| pages.write(name.text))?;
+    source.each_name(&mut |name| {
+        pages.write(name.text)?;
+        pages.write(name.more)
+    })?;
     let texts = pages.end_section()?;
     pages.write(filter.as_bytes())?;
     let filter = pages.end_section()?;

@@ -136,9 +136,10 @@ fn an_index_is_not_made_of_a_segment_that_is_cut_short() {
         let engine = open(&medium).expect("nothing fails");
         let indexes = medium.within("indexes");
         let names = indexes.list().expect("nothing fails");
-        let Some(index) = names.first() else {
+        if engine.log.read().segments.len() == 1 {
             continue;
-        };
+        }
+        let index = &names[0];
         indexes.tamper(index, |bytes| bytes[4096..].fill(0));
         // The last frame of the segment, as if it had been torn.
         let name = segment::name(1);

@@ -28,7 +28,7 @@ fn a_segment_comes_to_one_index_and_opening_reads_what_none_has() {
         let _run = Run(format!("seed {seed}"));
         let medium = Simulated::new(seed);
         let mut engine = open(&medium).expect("nothing fails");
-        let mut workload = Workload::new(seed);
+        let mut workload = Workload::that_keeps_all(seed);
         for _ in 0..40 {
             workload.run(&mut engine, 1);
             were_several += usize::from(counts(&engine).iter().any(|&count| count > 1));
@@ -44,7 +44,7 @@ fn a_segment_comes_to_one_index_and_opening_reads_what_none_has() {
         let reopened = open(&medium).expect("nothing fails");
         let read = reopened.recovery.events_read;
         assert_eq!(usize::try_from(read).unwrap(), in_memory);
-        assert_eq!(payloads(&reopened.log).unwrap(), workload.certain);
+        assert_eq!(payloads(&reopened.log).unwrap(), workload.held());
 
         let mut names = medium.within("indexes").list().expect("nothing fails");
         names.sort_unstable();
@@ -101,5 +101,5 @@ fn an_index_that_was_merged_into_another_is_removed() {
         .expect("nothing fails");
     let reopened = open(&medium).expect("nothing fails");
     assert!(!indexes.list().unwrap().contains(&name));
-    assert_eq!(payloads(&reopened.log).unwrap(), workload.certain);
+    assert_eq!(payloads(&reopened.log).unwrap(), workload.held());
 }

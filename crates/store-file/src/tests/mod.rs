@@ -9,6 +9,7 @@ mod flips;
 mod indexes;
 mod power;
 mod repair;
+mod retention;
 mod workload;
 
 pub(crate) use workload::open;

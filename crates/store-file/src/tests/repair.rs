@@ -49,7 +49,7 @@ fn nothing_is_found_in_a_store_that_is_whole() {
     let report = look(&medium);
     assert_eq!(report.findings, []);
     assert!(report.is_whole());
-    let events = u64::try_from(workload.certain.len()).expect("it is short");
+    let events = u64::try_from(workload.held().len()).expect("it is short");
     assert_eq!(
         (report.events, report.head),
         (events, number::position(events))
@@ -76,13 +76,13 @@ fn a_report_says_what_opening_and_reading_say_and_a_repair_keeps_what_lies_befor
             flipped.tamper(&name, |bytes| flip(bytes, at, at % 8));
             let report = look(&flipped);
             let Some(found) = report.findings.first() else {
-                assert!(shown(&flipped).as_ref() == Some(&workload.certain));
+                assert!(shown(&flipped).as_ref() == Some(&workload.held()));
                 continue;
             };
             assert_eq!(found.file, name);
             if found.meaning == Meaning::Torn {
                 // In the space that is ready, and not in anything that was written.
-                assert!(report.is_whole() && shown(&flipped).as_ref() == Some(&workload.certain));
+                assert!(report.is_whole() && shown(&flipped).as_ref() == Some(&workload.held()));
                 continue;
             }
             lost += 1;
@@ -90,7 +90,7 @@ fn a_report_says_what_opening_and_reading_say_and_a_repair_keeps_what_lies_befor
             assert!(!report.is_whole());
             // A record has a checksum of its own, so it can be whole in a commit that is not.
             if let Some(found) = shown(&flipped.copy()) {
-                assert!(found == workload.certain);
+                assert!(found == workload.held());
             }
             let others = report.findings[1..].iter();
             let are_harmless = others
@@ -101,11 +101,11 @@ fn a_report_says_what_opening_and_reading_say_and_a_repair_keeps_what_lies_befor
             let kept = repaired(&flipped);
             let mut engine = open(&flipped).expect("it is repaired");
             let found = payloads(&engine.log).expect("it is repaired");
-            assert!(found == workload.certain[..kept]);
+            assert!(found == workload.held()[..kept]);
             assert_ne!(engine.epoch, epoch);
             let mut next = Workload::new(9);
-            next.certain = found;
-            assert!(next.check_anew(&mut engine));
+            next.learn(&engine);
+            assert!(next.check(&mut engine));
             assert!(next.writes(&mut engine), "a repaired store writes");
         }
     }
@@ -141,7 +141,7 @@ fn all_damage_is_found_and_its_positions_are_told() {
         let last = found.last.unwrap_or(whole.head);
         told += number::of(last) + 1 - first;
     }
-    let events = u64::try_from(workload.certain.len()).expect("it is short");
+    let events = u64::try_from(workload.held().len()).expect("it is short");
     assert_eq!(report.events + told, events);
     assert_eq!(report.gives_up_from(), report.findings[0].first);
 }
@@ -153,8 +153,8 @@ fn a_lost_sector_of_a_commit_that_an_index_has_is_damage() {
     let (medium, _) = written();
     let mut engine = open(&medium).expect("nothing fails");
     let mut workload = Workload::new(9);
-    workload.certain = payloads(&engine.log).expect("it can be read");
-    assert!(workload.check_anew(&mut engine));
+    workload.learn(&engine);
+    assert!(workload.check(&mut engine));
     workload.write_large(&mut engine, 3000);
     let last = segments(&medium).pop().expect("there are segments");
     let bytes = medium.bytes(&last);
@@ -212,7 +212,7 @@ fn a_lost_identity_is_made_again() {
     assert_ne!(Some(epoch), report.epoch);
     let found = look(&medium);
     assert_eq!((found.store, found.epoch), (report.store, Some(epoch)));
-    assert_eq!(shown(&medium), Some(workload.certain));
+    assert_eq!(shown(&medium), Some(workload.held()));
 }
 
 /// Whatever ends a repair, at any operation: the store is as damaged as it was, or opens with
@@ -254,10 +254,10 @@ fn a_repair_that_is_interrupted_is_done_again() {
             };
             if let Ok(engine) = open(&interrupted.copy()) {
                 if let Ok(found) = payloads(&engine.log)
-                    && found != workload.certain
+                    && found != workload.held()
                 {
                     assert_ne!(engine.epoch, epoch, "the epoch of what it lost");
-                    assert!(found == workload.certain[..kept]);
+                    assert!(found == workload.held()[..kept]);
                 }
             } else {
                 assert!(done.is_err(), "repaired, and it does not open");
@@ -265,7 +265,7 @@ fn a_repair_that_is_interrupted_is_done_again() {
             if !look(&interrupted).is_whole() {
                 assert_eq!(repaired(&interrupted), kept);
             }
-            assert!(shown(&interrupted).as_deref() == Some(&workload.certain[..kept]));
+            assert!(shown(&interrupted).as_deref() == Some(&workload.held()[..kept]));
             for name in &names {
                 let original = damaged.bytes(name);
                 let is_there = |found: &Simulated| {

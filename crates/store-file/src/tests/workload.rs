@@ -233,6 +233,12 @@ impl Workload {
         self.commit(engine, vec![append]).is_empty()
     }
 
+    /// Commits one trim alone, and says whether it was answered with success.
+    pub(super) fn drops(&mut self, engine: &mut Engine, trim: Trim) -> bool {
+        let trim = Request::of_trimming(Trimming::new(trim));
+        self.commit(engine, vec![trim]).is_empty() && !self.is_in_doubt()
+    }
+
     /// Commits one append with a large payload.
     pub(super) fn write_large(&mut self, engine: &mut Engine, bytes: usize) {
         let event_type = EventType::new("large").expect("a type");
@@ -330,6 +336,11 @@ impl Workload {
         true
     }
 
+    /// The position of the last event.
+    pub(super) fn last(&self) -> u64 {
+        self.certain.last()
+    }
+
     /// The payloads that readers must be shown.
     pub(super) fn held(&self) -> Payloads {
         self.certain.held()
@@ -340,9 +351,9 @@ impl Workload {
         self.keyed.clear();
         let removed = engine.snapshots.remove(&snapshot_name());
         removed.expect("nothing fails");
-        let before = std::mem::take(&mut self.certain);
+        self.certain = Account::default();
         let state = engine.log.read();
-        for (stream, _) in before.versions {
+        for stream in rooms().chain((0..=self.passing).map(passing)) {
             if let Some(version) = state.version(&stream).expect("nothing fails") {
                 self.certain.versions.insert(stream, version.get());
             }
@@ -418,7 +429,7 @@ impl Workload {
     }
 
     fn passing(&self) -> StreamName {
-        StreamName::new(format!("passing-{}", self.passing)).expect("a name")
+        passing(self.passing)
     }
 
     fn checkpoint(&mut self) -> Checkpoint {
@@ -440,14 +451,21 @@ impl Workload {
     }
 }
 
+fn rooms() -> impl Iterator<Item = StreamName> {
+    (0..3).map(|n| StreamName::new(format!("room-{n}")).expect("a name"))
+}
+
+/// A stream that is deleted after a while.
+fn passing(number: u64) -> StreamName {
+    StreamName::new(format!("passing-{number}")).expect("a name")
+}
+
 /// One for each of the names that events are found by.
 fn queries() -> impl Iterator<Item = Query> {
-    let stream = |n| Query::stream(StreamName::new(format!("room-{n}")).expect("a name"));
     let tag = |n| Query::tags([Tag::new(format!("by:{n}")).expect("a tag")]);
-    let passing = |n| Query::stream(StreamName::new(format!("passing-{n}")).expect("a name"));
-    let rooms = Query::category(Category::new("room").expect("a name"));
-    let streams = (0..3).map(stream).chain((0..2).map(passing));
-    streams.chain((0..4).map(tag)).chain([rooms])
+    let category = Query::category(Category::new("room").expect("a name"));
+    let streams = rooms().chain((0..2).map(passing)).map(Query::stream);
+    streams.chain((0..4).map(tag)).chain([category])
 }
 
 fn snapshot_name() -> SnapshotName {

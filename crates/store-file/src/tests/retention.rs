@@ -1,0 +1,252 @@
+use std::io::ErrorKind;
+
+use eventwire_store::{Append, EventType, NewEvent};
+
+use super::Run;
+use super::workload::{Workload, file_indexes, open, payloads};
+use crate::engine::Engine;
+use crate::error::OpenError;
+use crate::format::Trim;
+use crate::inspection::inspect;
+use crate::number;
+use crate::repair::{GiveUp, RepairError, mend};
+use crate::report::Meaning;
+use crate::request::Request;
+use crate::segment;
+use crate::storage::Storage;
+use crate::storage::simulated::{Fault, Simulated};
+
+/// The names of files with an ending.
+fn names(medium: &Simulated, ending: &str) -> Vec<String> {
+    let mut names = medium.list().expect("nothing fails");
+    names.retain(|name| name.ends_with(ending));
+    names.sort_unstable();
+    names
+}
+
+/// A store of several segments, some of which are gone, and whose workload may go on.
+fn shortened(seed: u64) -> (Simulated, Workload, Engine) {
+    let medium = Simulated::new(seed);
+    let mut workload = Workload::that_keeps_all(seed);
+    let mut engine = open(&medium).expect("nothing fails");
+    for _ in 0..2 {
+        let segments = engine.log.read().segments.len() + 3;
+        while engine.log.read().segments.len() < segments {
+            workload.run(&mut engine, 1);
+        }
+        file_indexes(&engine);
+        let to = engine.log.read().segments[2].first;
+        assert!(workload.drops(&mut engine, Trim::Log { to }));
+        file_indexes(&engine);
+    }
+    (medium, workload, engine)
+}
+
+#[test]
+fn segments_of_dropped_events_go_and_what_must_stay_is_kept() {
+    for seed in super::seeds(6) {
+        let _run = Run(format!("seed {seed}"));
+        let (medium, mut workload, mut engine) = shortened(seed);
+        let first = engine.log.read().segments[0].first;
+        assert!(first > 1 && first <= engine.log.read().notes.dropped.log_to());
+        assert_eq!(names(&medium, ".log")[0], segment::name(first));
+        assert_eq!(
+            engine.log.read().remainders.len(),
+            names(&medium, ".rem").len()
+        );
+        assert!(workload.check(&mut engine), "what is open");
+        let before = payloads(&engine.log).expect("it can be read");
+
+        let mut engine = open(&medium).expect("nothing is missing");
+        assert_eq!(payloads(&engine.log).expect("it can be read"), before);
+        assert!(workload.check(&mut engine), "what was opened");
+        for name in medium.within("indexes").list().expect("nothing fails") {
+            let indexes = medium.within("indexes");
+            indexes.remove(&name).expect("it is there");
+        }
+        let mut engine = open(&medium).expect("indexes are made again");
+        assert!(workload.check(&mut engine), "what was made again");
+        workload.run(&mut engine, 10);
+        assert!(workload.check(&mut engine), "what goes on");
+    }
+}
+
+/// However often the log is trimmed, what is kept of what is gone is in few files.
+#[test]
+fn remainders_are_merged() {
+    let medium = Simulated::new(7);
+    let mut workload = Workload::that_keeps_all(7);
+    let mut engine = open(&medium).expect("nothing fails");
+    let mut gone = 0;
+    let mut most = 0;
+    while gone < 40 {
+        workload.run(&mut engine, 2);
+        file_indexes(&engine);
+        let state = engine.log.read();
+        let segments = state.segments.len();
+        let to = state.segments[segments - 1].first - 1;
+        drop(state);
+        if segments > 1 {
+            assert!(workload.drops(&mut engine, Trim::Log { to }));
+            file_indexes(&engine);
+            gone += segments - 1;
+            most = most.max(engine.log.read().remainders.len());
+        }
+    }
+    assert!((2..8).contains(&most), "{most} remainders");
+    let mut engine = open(&medium).expect("nothing is missing");
+    assert!(workload.check(&mut engine));
+    assert_eq!(
+        engine.log.read().remainders.len(),
+        names(&medium, ".rem").len()
+    );
+}
+
+/// The end comes at any operation of a trim and of what follows it.
+fn survives(fault: Fault) {
+    let (medium, workload, engine) = shortened(3);
+    drop(engine);
+    let trims = |medium: &Simulated, workload: &mut Workload| {
+        let Ok(mut engine) = open(medium) else {
+            return;
+        };
+        let to = engine.log.shown();
+        workload.drops(&mut engine, Trim::Log { to });
+        file_indexes(&engine);
+    };
+    let whole = medium.copy();
+    let begun = whole.operations();
+    trims(&whole, &mut workload.clone());
+    assert!(names(&whole, ".log").len() < names(&medium, ".log").len());
+    for operation in 0..whole.operations() - begun {
+        let _run = Run(format!("{fault:?} at operation {operation}"));
+        let medium = medium.copy();
+        let mut workload = workload.clone();
+        medium.fail_at(operation, fault);
+        trims(&medium, &mut workload);
+        for medium in [medium.after_kill(), medium.after_power_cut()] {
+            let mut workload = workload.clone();
+            let mut engine = open(&medium).expect("it opens again");
+            assert!(workload.check(&mut engine), "it can be read");
+            assert!(workload.writes(&mut engine), "it can be written");
+            file_indexes(&engine);
+            let mut engine = open(&medium).expect("it opens once more");
+            assert!(workload.check(&mut engine), "it can be read");
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_while_segments_go_loses_nothing() {
+    survives(Fault::PowerCut);
+}
+
+#[test]
+fn a_killed_process_that_let_segments_go_loses_nothing() {
+    survives(Fault::Kill);
+}
+
+#[test]
+fn an_error_while_segments_go_loses_nothing() {
+    survives(Fault::Error(ErrorKind::Other));
+    survives(Fault::Error(ErrorKind::StorageFull));
+}
+
+/// What is missing without a word of it in the log is damage.
+#[test]
+fn a_missing_remainder_or_segment_is_refused() {
+    let (medium, ..) = shortened(5);
+    for name in names(&medium, ".rem").iter().chain(&names(&medium, ".log")) {
+        let damaged = medium.copy();
+        damaged.remove(name).expect("it is there");
+        let opened = open(&damaged);
+        let is_last = Some(name) == names(&medium, ".log").last();
+        assert!(
+            matches!(opened, Err(OpenError::Damaged(_))) || is_last,
+            "without {name}"
+        );
+    }
+    let damaged = medium.copy();
+    damaged.remove("IDENTITY").expect("it is there");
+    assert!(matches!(open(&damaged), Err(OpenError::Damaged(_))));
+}
+
+/// Any bit of a remainder, flipped: what it keeps is there, or said to be damaged, with file and
+/// offset. Nothing that was there is said not to have been.
+#[test]
+fn a_flipped_bit_of_a_remainder_is_found() {
+    let (medium, workload, _) = shortened(4);
+    let (mut refused, mut harmless) = (0, 0);
+    for name in names(&medium, ".rem") {
+        for at in (0..medium.bytes(&name).len()).step_by(13) {
+            let flipped = medium.copy();
+            flipped.tamper(&name, |bytes| bytes[at] ^= 1 << (at % 8));
+            let mut engine = match open(&flipped) {
+                Ok(engine) => engine,
+                Err(OpenError::Damaged(damage)) => {
+                    assert_eq!((damage.file(), damage.offset()), (name.as_str(), 0));
+                    refused += 1;
+                    continue;
+                }
+                Err(error) => panic!("{name}, byte {at}: {error}"),
+            };
+            if workload.clone().check(&mut engine) {
+                harmless += 1;
+            } else {
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 100, "{refused} refused, {harmless} harmless");
+}
+
+/// Looking at every byte of a store of which segments are gone finds nothing wrong, and finds what
+/// was done to what is kept of them.
+#[test]
+fn a_shortened_store_is_whole_and_a_bad_remainder_is_not() {
+    let (medium, workload, _) = shortened(6);
+    let report = inspect(&medium, &mut |_| {}).expect("nothing fails");
+    assert!(report.is_whole(), "{:?}", report.findings);
+    let head = number::position(workload.last());
+    assert_eq!(report.head, head);
+
+    let name = &names(&medium, ".rem")[0];
+    let last = medium.bytes(name).len() - 1;
+    medium.tamper(name, |bytes| bytes[last] ^= 1);
+    let report = inspect(&medium, &mut |_| {}).expect("nothing fails");
+    let found: Vec<_> = report
+        .findings
+        .iter()
+        .map(|it| (&it.file, it.meaning))
+        .collect();
+    assert_eq!(found, [(name, Meaning::Remainder)]);
+    let refused = mend(&medium, &report, GiveUp::EverythingFrom(head));
+    assert!(
+        matches!(refused, Err(RepairError::Remainder { .. })),
+        "{refused:?}"
+    );
+}
+
+/// A repair that gives up all that is left of a shortened log leaves what is gone as it is.
+#[test]
+fn a_shortened_store_is_repaired() {
+    let (medium, ..) = shortened(6);
+    let first = names(&medium, ".log")[0].clone();
+    let at = segment::first_in(&first).expect("it is one");
+    medium.tamper(&first, |bytes| bytes[20] ^= 1);
+    let report = inspect(&medium, &mut |_| {}).expect("nothing fails");
+    assert_eq!(report.gives_up_from(), Some(number::position(at)));
+    mend(
+        &medium,
+        &report,
+        GiveUp::EverythingFrom(number::position(at)),
+    )
+    .expect("it is allowed");
+    let mut engine = open(&medium).expect("it is repaired");
+    assert_eq!(engine.log.shown() + 1, at);
+    assert_eq!(payloads(&engine.log).expect("it can be read"), [""; 0]);
+    let posted = NewEvent::new(EventType::new("posted").expect("a type"), "next");
+    let append = Request::new(Append::new().event(posted)).expect("it is small");
+    let answer = engine.committer.commit(&[append]).remove(0);
+    assert_eq!(answer.expect("it writes").last(), number::position(at));
+}
