@@ -357,9 +357,13 @@ fn settle(
             // The system may show what it failed to write: a sync that failed leaves the bytes
             // in its cache, marked as written. Writing them again makes the next sync mean them.
             // They are those that were found whole: it may have dropped its own since.
-            if let Some(frame) = whole {
-                rewrite(&segment, frame).map_err(OpenError::io("making durable", &name))?;
-            }
+            // Without a frame to write, it is the zeros behind the end that are not durable where
+            // the process ended while it made space.
+            let made_durable = match whole {
+                Some(frame) => rewrite(&segment, frame),
+                None => segment.file.sync(),
+            };
+            made_durable.map_err(OpenError::io("making durable", &name))?;
             Ok(Tail::of_recovered(
                 segment,
                 scanned.at,
