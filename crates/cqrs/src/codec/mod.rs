@@ -133,6 +133,13 @@ pub fn event_types<E: DomainEvent>() -> Vec<EventType> {
         .collect()
 }
 
+/// A command's name and its content as JSON.
+pub(crate) fn encode_command<C: Serialize>(
+    command: &C,
+) -> serde_json::Result<(&'static str, Vec<u8>)> {
+    encode::encode_parts(command)
+}
+
 /// What was written under a type, upcast and decoded.
 pub(crate) fn read<E: DomainEvent>(event_type: &str, data: &[u8]) -> Result<E, Undecoded> {
     let mut stored = Stored::new(event_type, data);

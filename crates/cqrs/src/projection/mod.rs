@@ -3,7 +3,6 @@
 
 mod failure;
 mod inline;
-mod lease;
 mod memory;
 mod parked;
 mod progress;
@@ -20,7 +19,6 @@ use crate::fold::UnknownEvents;
 
 pub use failure::{OnFailure, ProjectionError};
 pub use inline::Inline;
-pub use lease::{Lease, LeaseError};
 pub use memory::MemoryView;
 pub use parked::{Parked, ParkedEvent};
 pub use progress::{Lag, Progress, Reach, Stopped};

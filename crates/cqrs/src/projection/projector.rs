@@ -13,11 +13,11 @@ use crate::backoff::Backoff;
 use crate::clock::{Clock, SystemClock};
 use crate::codec::{self, CodecError};
 use crate::fold::UnknownEvents;
-use crate::projection::lease::{Held, LeaseError, Taking};
+use crate::lease::{Held, Lease, LeaseError, Taking};
 use crate::projection::parked::ParkReason;
 use crate::projection::progress::Teller;
 use crate::projection::{
-    Batch, Lease, OnFailure, Parked, ParkedEvent, Progress, Projection, ProjectionError, Seen,
+    Batch, OnFailure, Parked, ParkedEvent, Progress, Projection, ProjectionError, Seen,
 };
 
 /// Events in a batch, unless told otherwise.

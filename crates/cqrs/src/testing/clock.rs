@@ -46,6 +46,14 @@ impl SimulatedClock {
         }
     }
 
+    /// Stands still at a time until it is moved.
+    #[must_use]
+    pub fn at(now: SystemTime) -> Self {
+        let clock = Self::new();
+        clock.time().now = now;
+        clock
+    }
+
     /// Moves to the end of every wait, so that nobody waits.
     #[must_use]
     pub fn hasty() -> Self {

@@ -36,6 +36,10 @@
 
 mod clock;
 mod given;
+mod history;
+mod process;
 
 pub use clock::SimulatedClock;
 pub use given::{Given, When, given};
+pub use history::{Decided, History, folded, history};
+pub use process::{Played, Reacted, played};

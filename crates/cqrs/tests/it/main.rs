@@ -12,6 +12,7 @@ mod layers;
 mod projections;
 mod races;
 mod room;
+mod shop;
 mod snapshots;
 mod sqlite;
 mod steps;

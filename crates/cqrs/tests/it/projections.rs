@@ -4,10 +4,10 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use eventwire_cqrs::projection::{
-    Batch, Lease, MemoryView, OnFailure, Projection, ProjectionError, Projector,
+    Batch, MemoryView, OnFailure, Projection, ProjectionError, Projector,
 };
 use eventwire_cqrs::testing::SimulatedClock;
-use eventwire_cqrs::{Backoff, Clock, DomainEvent, Fold};
+use eventwire_cqrs::{Backoff, Clock, DomainEvent, Fold, Lease};
 use eventwire_store::{
     Append, Cursor, EventStore, EventType, Keep, MemoryStore, NewEvent, Position, Retention,
     StreamName,
