@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod batch;
 mod boundary;
 mod checkpoints;
 mod committer;
@@ -14,6 +15,8 @@ mod index;
 mod inspection;
 mod judge;
 mod log;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod notes;
 mod number;
 mod options;
@@ -21,7 +24,6 @@ mod plan;
 mod queue;
 mod recovery;
 mod repair;
-mod reply;
 mod report;
 mod request;
 mod scan;
@@ -30,6 +32,7 @@ mod snapshots;
 mod state;
 mod storage;
 mod store;
+mod sync;
 #[cfg(test)]
 mod tests;
 mod trimming;

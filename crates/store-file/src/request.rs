@@ -4,7 +4,7 @@ use crate::format::{Checkpoint, MAX_BODY_BYTES, Note, Trim, append_bytes};
 use crate::trimming::Trimming;
 
 /// What the writer is asked for: checked, and what can be known without the log is known.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Request {
     /// Without events where only a note is to be written.
     pub(crate) append: Append,
@@ -56,7 +56,7 @@ impl Request {
         Self {
             bytes: Note::Checkpoint(checkpoint.clone()).bytes(),
             checkpoint: Some(checkpoint),
-            ..Self::of_nothing()
+            ..Self::default()
         }
     }
 
@@ -65,17 +65,7 @@ impl Request {
         Self {
             bytes: Note::Trim(trimming.trim.clone()).bytes(),
             trimming: Some(trimming),
-            ..Self::of_nothing()
-        }
-    }
-
-    fn of_nothing() -> Self {
-        Self {
-            append: Append::new(),
-            identity: None,
-            checkpoint: None,
-            trimming: None,
-            bytes: 0,
+            ..Self::default()
         }
     }
 

@@ -21,12 +21,11 @@ use crate::number;
 use crate::options::FileOptions;
 use crate::queue::Queue;
 use crate::recovery::Recovery;
-use crate::reply::reply;
 use crate::request::Request;
 use crate::snapshots::Snapshots;
 use crate::storage::{Disk, LockError};
 use crate::trimming::Trimming;
-use crate::writer::Writer;
+use crate::writer::{Clerk, Writer};
 
 /// The store in a directory.
 ///
@@ -34,7 +33,8 @@ use crate::writer::Writer;
 /// [`close`](Self::close) does.
 ///
 /// # Blocking
-/// Appends are handed to a thread of the store's own and never block their caller. Reads and
+/// Appends are handed to a thread of the store's own and never block their caller, but for
+/// [`append_blocking`](Self::append_blocking), which blocks and needs no other thread. Reads and
 /// `recall` look into the indexes and the files on the thread that polls them: a page the system
 /// has in memory costs microseconds, one it must fetch what the disk takes. A scan reads at most 1 MiB, or
 /// one event. Snapshots are read and written, though not synced, on the thread that calls.
@@ -47,7 +47,7 @@ pub struct FileStore {
 struct Handle {
     log: Arc<SharedLog>,
     snapshots: Snapshots,
-    queue: Arc<Queue>,
+    queue: Arc<Queue<Clerk>>,
     writer: Writer,
     epoch: Epoch,
     capabilities: Capabilities,
@@ -80,8 +80,8 @@ impl FileStore {
             },
         })?;
         let engine = Engine::open(Box::new(disk), options.growth)?;
-        let queue = Arc::new(Queue::default());
-        let writer = Writer::start(Arc::clone(&queue), engine.committer)
+        let queue = Arc::new(Queue::new(Clerk::new(engine.committer)));
+        let writer = Writer::start(Arc::clone(&queue))
             .map_err(OpenError::io("starting the writer of", "."))?;
         Ok(Self {
             handle: Arc::new(Handle {
@@ -94,6 +94,39 @@ impl FileStore {
                 recovery: engine.recovery,
             }),
         })
+    }
+
+    /// Appends, and blocks until it is answered.
+    ///
+    /// For callers that have no async runtime, and the shortest way there is: where nobody else
+    /// writes just then, this thread writes and syncs by itself, and other appends that wait
+    /// along with its own; else it waits to be woken together with them. Both ways to append go
+    /// through one queue, in one order.
+    ///
+    /// Blocks for as long as the disk takes, so call it outside of async tasks, and never from a
+    /// waker, which may run on the thread that is writing.
+    ///
+    /// ```
+    /// use eventwire_store::{Append, EventType, NewEvent, StreamName};
+    /// use eventwire_store_file::FileStore;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let store = FileStore::open(directory.path())?;
+    /// let posted = NewEvent::new(EventType::new("posted")?, "hi");
+    /// let appended = store.append_blocking(Append::to(StreamName::new("room-1")?).event(posted))?;
+    /// assert_eq!(appended.positions.len(), 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of [`EventStore::append`].
+    ///
+    /// # Durability, ordering
+    /// As for [`EventStore::append`].
+    pub fn append_blocking(&self, append: Append) -> Result<Appended, AppendError> {
+        let handle = &self.handle;
+        backend::check(&append, &handle.capabilities)?;
+        handle.carry_out(Request::new(append)?)
     }
 
     /// What opening the store found.
@@ -116,7 +149,10 @@ impl Handle {
     fn close(&self) {
         self.snapshots.close();
         self.queue.close();
-        self.writer.join();
+        // A waker may call this on the thread that leads, which cannot wait for itself.
+        if !self.queue.is_led_here() {
+            self.writer.join();
+        }
         self.log.watermark().close();
     }
 
@@ -169,16 +205,15 @@ impl Handle {
         request: Request,
     ) -> Result<impl Future<Output = Answer> + Send + use<>, AppendError> {
         let key = request.key().cloned();
-        let (reply, answered) = reply();
-        self.queue.push(request, reply)?;
-        Ok(async move {
-            answered.await.unwrap_or_else(|| {
-                Err(AppendError::Indeterminate {
-                    key,
-                    cause: Box::new(WriterGone),
-                })
-            })
-        })
+        let ticket = self.queue.push(request)?;
+        Ok(async move { ticket.await.unwrap_or_else(|| unanswered(key)) })
+    }
+
+    /// Writes a request on this thread, or waits for the thread that does.
+    fn carry_out(&self, request: Request) -> Answer {
+        let key = request.key().cloned();
+        let answer = self.queue.push_and_wait(request)?;
+        answer.unwrap_or_else(|| unanswered(key))
     }
 }
 
@@ -204,6 +239,11 @@ fn not_kept(error: AppendError) -> KeepError {
 /// Why nothing is dropped where the boundary cannot be found.
 fn not_found(error: ReadError) -> KeepError {
     KeepError::Backend(Box::new(error))
+}
+
+fn unanswered(key: Option<IdempotencyKey>) -> Answer {
+    let cause = Box::new(WriterGone);
+    Err(AppendError::Indeterminate { key, cause })
 }
 
 /// Nobody is left to answer.

@@ -1,12 +1,12 @@
 use std::io;
 use std::sync::{Arc, Mutex};
-use std::task::Waker;
 use std::thread::{self, JoinHandle, ThreadId};
 
-use crate::committer::Committer;
-use crate::queue::Queue;
+use crate::committer::{Answer, Committer};
+use crate::queue::{Commit, Queue};
+use crate::request::Request;
 
-/// The thread that commits what the queue holds.
+/// The thread that commits what the queue holds, where no caller does.
 #[derive(Debug)]
 pub(crate) struct Writer {
     id: ThreadId,
@@ -14,10 +14,14 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub(crate) fn start(queue: Arc<Queue>, committer: Committer) -> io::Result<Self> {
+    pub(crate) fn start(queue: Arc<Queue<Clerk>>) -> io::Result<Self> {
         let thread = thread::Builder::new()
             .name("eventwire-writer".to_owned())
-            .spawn(move || run(&queue, committer))?;
+            .spawn(move || {
+                if let Some(clerk) = queue.lead_to_the_end() {
+                    clerk.finish();
+                }
+            })?;
         Ok(Self {
             id: thread.thread().id(),
             thread: Mutex::new(Some(thread)),
@@ -35,29 +39,46 @@ impl Writer {
             .lock()
             .expect("no code panics while it holds the writer's thread");
         if let Some(thread) = thread.take() {
-            // A panic of that thread was a waker's; every append it left has its answer.
+            // Where it panicked, every append it left has its answer.
             drop(thread.join());
         }
     }
 }
 
-fn run(queue: &Queue, mut committer: Committer) {
-    let _closed = ClosedOnDrop(queue);
-    let mut filer = Filer::default();
-    filer.look(&committer);
-    while let Some(group) = queue.next_group() {
-        let answers = committer.commit(&group.requests);
-        let wakers: Vec<Waker> = group
-            .replies
-            .into_iter()
-            .zip(answers)
-            .filter_map(|(reply, answer)| reply.put(answer))
-            .collect();
-        wakers.into_iter().for_each(Waker::wake);
+/// A committer, and who puts indexes into files for it.
+#[derive(Debug)]
+pub(crate) struct Clerk {
+    committer: Committer,
+    filer: Filer,
+}
+
+impl Clerk {
+    pub(crate) fn new(committer: Committer) -> Self {
+        let mut filer = Filer::default();
         filer.look(&committer);
+        Self { committer, filer }
     }
-    committer.seal_rest();
-    filer.finish(&committer);
+
+    /// Leaves behind what makes the next opening fast.
+    fn finish(mut self) {
+        self.committer.seal_rest();
+        self.filer.finish(&self.committer);
+    }
+}
+
+impl Commit for Clerk {
+    type Request = Request;
+    type Answer = Answer;
+
+    fn bytes(request: &Request) -> usize {
+        request.bytes
+    }
+
+    fn commit(&mut self, requests: &[Request]) -> Vec<Answer> {
+        let answers = self.committer.commit(requests);
+        self.filer.look(&self.committer);
+        answers
+    }
 }
 
 /// Writes indexes to files beside the writer, one at a time.
@@ -96,15 +117,5 @@ impl Filer {
         {
             self.has_failed = filing.run().is_err();
         }
-    }
-}
-
-/// Sees to it that nothing waits for a writer that has gone.
-struct ClosedOnDrop<'a>(&'a Queue);
-
-impl Drop for ClosedOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.close();
-        while self.0.next_group().is_some() {}
     }
 }
