@@ -1,5 +1,6 @@
 use std::collections::HashMap;
 use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll, Waker};
@@ -9,7 +10,8 @@ use crate::position::Position;
 
 /// How far readers are shown the log, and who waits for it to move.
 ///
-/// A clone is the same watermark. Wakes happen outside the lock.
+/// A clone is the same watermark. Wakes happen outside the lock, and a waker that panics is no
+/// concern of the others, nor of whoever moves the watermark.
 #[derive(Debug, Clone, Default)]
 pub struct Watermark {
     shared: Arc<Mutex<Shared>>,
@@ -49,7 +51,7 @@ impl Watermark {
             shared.position = position;
             std::mem::take(&mut shared.waiting)
         };
-        woken.into_values().for_each(Waker::wake);
+        wake(woken.into_values());
     }
 
     /// Ends all waiting with [`ReadError::Closed`].
@@ -59,7 +61,7 @@ impl Watermark {
             shared.is_closed = true;
             std::mem::take(&mut shared.waiting)
         };
-        woken.into_values().for_each(Waker::wake);
+        wake(woken.into_values());
     }
 
     /// Waits until the watermark is above `position`.
@@ -86,6 +88,13 @@ impl Watermark {
         self.shared
             .lock()
             .expect("no code panics while it holds the watermark")
+    }
+}
+
+fn wake(wakers: impl Iterator<Item = Waker>) {
+    for waker in wakers {
+        // Whoever panicked has said so by now.
+        drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
     }
 }
 
