@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod bank;
+mod chapter;
 mod codec;
 mod dispatch;
 mod examples;
