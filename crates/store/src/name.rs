@@ -46,8 +46,8 @@ macro_rules! name {
     ($(#[$docs:meta])* $name:ident, $what:literal) => {
         $(#[$docs])*
         ///
-        /// One to [`MAX_NAME_BYTES`] bytes of UTF-8 without control characters. Cloning is a
-        /// reference count. Ordered and compared byte by byte.
+        /// One to [`MAX_NAME_BYTES`] bytes of UTF-8 without control characters. Cloning copies a
+        /// short one, and is a reference count for a longer one. Ordered and compared byte by byte.
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
         pub struct $name(Text);
 
@@ -63,7 +63,8 @@ macro_rules! name {
                 Ok(Self(Text::from(text)))
             }
 
-            #[doc = concat!("Makes a ", $what, " of bytes a store kept, without copying them.")]
+            #[doc = concat!("Makes a ", $what, " of bytes a store kept: a short one keeps nothing of them,")]
+            /// a longer one is not copied.
             ///
             /// # Errors
             /// [`NameError`] as for [`new`](Self::new), and where the bytes are not UTF-8.
@@ -74,6 +75,21 @@ macro_rules! name {
                 })?;
                 check($what, text.as_str())?;
                 Ok(Self(text))
+            }
+
+            #[doc = concat!("Makes a ", $what, " of a part of a buffer a store read. A short one keeps nothing")]
+            /// of the buffer, and costs no reference count; a longer one is not copied.
+            ///
+            /// # Errors
+            /// [`NameError`] as for [`from_bytes`](Self::from_bytes).
+            ///
+            /// # Panics
+            /// It may where `part` is not a part of `buffer`.
+            pub fn part_of(buffer: &Bytes, part: &[u8]) -> Result<Self, NameError> {
+                match Text::plain(part) {
+                    Some(text) if !part.is_empty() => Ok(Self(text)),
+                    _ => Self::from_bytes(buffer.slice_ref(part)),
+                }
             }
 
             /// The text.
@@ -170,7 +186,7 @@ impl StreamName {
     #[must_use]
     pub fn category(&self) -> Category {
         match self.as_str().find('-') {
-            Some(end) if end > 0 => Category(self.0.slice(..end)),
+            Some(end) if end > 0 => Category(self.0.up_to(end)),
             _ => Category(self.0.clone()),
         }
     }

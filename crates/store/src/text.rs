@@ -1,43 +1,147 @@
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 
 use bytes::Bytes;
 
-/// UTF-8 text on shared bytes: cloning it is a reference count, and a name read from a
-/// log is a slice of the buffer it was read into.
+/// UTF-8 text that is cheap to clone: a short one is copied, a longer one shares its bytes.
 ///
-/// Invariant: the bytes are valid UTF-8.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct Text(Bytes);
+/// A short text that was read from a log keeps nothing of the buffer it was read into.
+///
+/// Invariant: the bytes are valid UTF-8, and shared only where there are more than
+/// `INLINE_BYTES`.
+#[derive(Clone)]
+pub(crate) enum Text {
+    Inline(Inline),
+    Shared(Bytes),
+}
 
-impl Text {
-    pub(crate) fn from_utf8(bytes: Bytes) -> Result<Self, std::str::Utf8Error> {
-        std::str::from_utf8(&bytes)?;
-        Ok(Self(bytes))
+/// What fits beside the tag of a `Text` in the size of a `Bytes`.
+const INLINE_BYTES: usize = 23;
+
+const _: () = assert!(size_of::<Text>() == size_of::<Bytes>());
+
+/// Invariant: `length <= INLINE_BYTES`, and spaces follow the text.
+#[derive(Clone, Copy)]
+pub(crate) struct Inline {
+    length: u8,
+    bytes: [u8; INLINE_BYTES],
+}
+
+impl Inline {
+    /// None where the bytes are too many.
+    fn new(text: &[u8]) -> Option<Self> {
+        let length = u8::try_from(text.len()).ok()?;
+        let mut bytes = [b' '; INLINE_BYTES];
+        bytes.get_mut(..text.len())?.copy_from_slice(text);
+        Some(Self { length, bytes })
     }
 
-    pub(crate) fn as_str(&self) -> &str {
-        std::str::from_utf8(&self.0).expect("a Text holds UTF-8: every constructor checks it")
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length.into()]
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    pub(crate) fn slice(&self, range: std::ops::RangeTo<usize>) -> Self {
-        debug_assert!(self.as_str().is_char_boundary(range.end));
-        Self(self.0.slice(range))
+    /// Whether all of it is ASCII without control characters, eight bytes at a time. The spaces
+    /// that follow the text are, so that the length does not matter.
+    fn is_plain(&self) -> bool {
+        const ONES: u64 = u64::from_ne_bytes([1; 8]);
+        let is_plain = |word: &[u8; 8]| {
+            let word = u64::from_ne_bytes(*word);
+            let is_control = word.wrapping_sub(ONES * 0x20);
+            let delete = word ^ (ONES * 0x7f);
+            let is_delete = delete.wrapping_sub(ONES) & !delete;
+            (word | is_control | is_delete) & (ONES * 0x80) == 0
+        };
+        let (words, _) = self.bytes.as_chunks();
+        let last = self.bytes.last_chunk();
+        words.iter().chain(last).all(is_plain)
     }
 }
 
-impl From<String> for Text {
-    fn from(text: String) -> Self {
-        Self(Bytes::from(text))
+impl Text {
+    /// The text of bytes; long ones are shared.
+    pub(crate) fn from_utf8(bytes: Bytes) -> Result<Self, std::str::Utf8Error> {
+        std::str::from_utf8(&bytes)?;
+        Ok(match Inline::new(&bytes) {
+            Some(inline) => Self::Inline(inline),
+            None => Self::Shared(bytes),
+        })
+    }
+
+    /// A short text of ASCII without control characters; none where it is not known to be one.
+    pub(crate) fn plain(bytes: &[u8]) -> Option<Self> {
+        let inline = Inline::new(bytes)?;
+        inline.is_plain().then_some(Self::Inline(inline))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        std::str::from_utf8(self.as_bytes())
+            .expect("a Text holds UTF-8: every constructor checks it")
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.as_bytes().len()
+    }
+
+    /// The beginning of the text, up to a border of characters.
+    pub(crate) fn up_to(&self, end: usize) -> Self {
+        debug_assert!(self.as_str().is_char_boundary(end));
+        match (Inline::new(&self.as_bytes()[..end]), self) {
+            (Some(inline), _) => Self::Inline(inline),
+            (None, Self::Shared(bytes)) => Self::Shared(bytes.slice(..end)),
+            (None, Self::Inline(_)) => unreachable!("a part of a short text is short"),
+        }
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        match self {
+            Self::Inline(inline) => inline.as_bytes(),
+            Self::Shared(bytes) => bytes,
+        }
     }
 }
 
 impl From<&str> for Text {
     fn from(text: &str) -> Self {
-        Self(Bytes::copy_from_slice(text.as_bytes()))
+        match Inline::new(text.as_bytes()) {
+            Some(inline) => Self::Inline(inline),
+            None => Self::Shared(Bytes::copy_from_slice(text.as_bytes())),
+        }
+    }
+}
+
+impl From<String> for Text {
+    fn from(text: String) -> Self {
+        match Inline::new(text.as_bytes()) {
+            Some(inline) => Self::Inline(inline),
+            None => Self::Shared(Bytes::from(text)),
+        }
+    }
+}
+
+impl PartialEq for Text {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_bytes() == other.as_bytes()
+    }
+}
+
+impl Eq for Text {}
+
+impl Hash for Text {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.as_bytes().hash(state);
+    }
+}
+
+impl PartialOrd for Text {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Text {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_bytes().cmp(other.as_bytes())
     }
 }
 
@@ -50,5 +154,55 @@ impl fmt::Debug for Text {
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_the_same_however_it_was_made() {
+        for length in [0, 1, 22, 23, 24, 25, 200] {
+            let text = "é".repeat(length / 2) + &"x".repeat(length % 2);
+            let bytes = Bytes::copy_from_slice(text.as_bytes());
+            let made = [
+                Text::from(text.as_str()),
+                Text::from(text.clone()),
+                Text::from_utf8(bytes).unwrap(),
+                Text::from(format!("{text}-x").as_str()).up_to(length),
+            ];
+            for one in &made {
+                assert_eq!(one.as_str(), text);
+                assert_eq!(one, &made[0]);
+                assert_eq!(one.cmp(&made[0]), Ordering::Equal);
+                assert_eq!(one.len(), length);
+            }
+        }
+    }
+
+    #[test]
+    fn a_long_text_shares_its_bytes_and_a_short_one_does_not() {
+        for (length, is_shared) in [(INLINE_BYTES, false), (INLINE_BYTES + 1, true)] {
+            let bytes = Bytes::from("x".repeat(length));
+            let text = Text::from_utf8(bytes.clone()).unwrap();
+            assert_eq!(text.as_str().as_ptr() == bytes.as_ptr(), is_shared);
+        }
+    }
+
+    #[test]
+    fn only_short_printable_ascii_is_plain() {
+        for (text, is_plain) in [
+            ("", true),
+            ("room-1 ~", true),
+            ("12345678901234567890123", true),
+            ("123456789012345678901234", false),
+            ("a\u{7f}", false),
+            ("\u{1f}", false),
+            ("é", false),
+            ("\0", false),
+        ] {
+            assert_eq!(Text::plain(text.as_bytes()).is_some(), is_plain, "{text:?}");
+        }
     }
 }
