@@ -47,6 +47,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
             "crc-fast",
             "eventwire-store",
             "foldhash",
+            "memmap2",
             "thiserror",
         ],
     ),

@@ -26,6 +26,7 @@ mod recovery;
 mod repair;
 mod report;
 mod request;
+mod run;
 mod scan;
 mod segment;
 mod snapshots;

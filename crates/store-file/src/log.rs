@@ -10,9 +10,8 @@ use crate::error::{Damage, IoFailure, OpenError};
 use crate::index::{BadIndex, Hidden, PageCache, RecentVersions, Sealed, SealedIndex, View};
 use crate::notes::Notes;
 use crate::number;
-use crate::plan::{Plan, Stretch};
+use crate::plan::{Place, Plan, Stretch};
 use crate::scan::{Frontier, Scan};
-use crate::segment::Segment;
 use crate::state::State;
 
 /// The log as readers and the writer share it.
@@ -194,7 +193,7 @@ impl SharedLog {
     pub(crate) fn look_at<T>(
         &self,
         at: u64,
-        look: impl Fn(View<'_>, &Arc<Segment>, Hidden) -> Result<T, BadIndex>,
+        look: impl Fn(View<'_>, Place<'_>, Hidden) -> Result<T, BadIndex>,
     ) -> Result<Option<T>, ReadError> {
         loop {
             match self.try_look_at(at, &look) {
@@ -208,22 +207,24 @@ impl SharedLog {
     fn try_look_at<T>(
         &self,
         at: u64,
-        look: impl FnOnce(View<'_>, &Arc<Segment>, Hidden) -> Result<T, BadIndex>,
+        look: impl FnOnce(View<'_>, Place<'_>, Hidden) -> Result<T, BadIndex>,
     ) -> Result<Option<T>, BadIndex> {
         let state = self.read();
         if at < state.segments[0].first {
             return Ok(None);
         }
+        let last = state.segments.last().expect("a log has a segment");
         let found = if let Some(number) = state.index_of(at) {
             let sealed = state.sealed[number].clone();
+            let is_left = !Arc::ptr_eq(sealed.segment(), last);
             let news = state.news(sealed.view());
             drop(state);
             let hidden = sealed.view().hidden(&news)?;
-            look(sealed.view(), sealed.segment(), hidden)
+            let place = Place::new(sealed.segment(), is_left);
+            look(sealed.view(), place, hidden)
         } else {
-            let segment = state.segments.last().expect("a log has a segment");
             let view = View::Memory(&state.open);
-            look(view, segment, state.hidden(view)?)
+            look(view, Place::new(last, false), state.hidden(view)?)
         };
         found.map(Some)
     }
@@ -245,8 +246,8 @@ impl SharedLog {
         drop(state);
         let mut stretch = Stretch::new(direction, limit, floor, shown);
         while let Some(at) = stretch.next() {
-            let looked = self.try_look_at(at, |view, segment, hidden| {
-                stretch.look(view, segment, query, hidden)
+            let looked = self.try_look_at(at, |view, place, hidden| {
+                stretch.look(view, place, query, hidden)
             })?;
             if looked.is_none() {
                 return Ok(None);

@@ -4,6 +4,7 @@ use eventwire_store::Limits;
 
 use crate::error::OpenError;
 use crate::segment::Growth;
+use crate::storage::Reads;
 use crate::store::FileStore;
 
 /// Few enough that the events of a segment can be counted in 32 bits.
@@ -22,6 +23,7 @@ const MAX_SEGMENT_BYTES: u64 = 64 << 30;
 pub struct FileOptions {
     pub(crate) limits: Limits,
     pub(crate) growth: Growth,
+    pub(crate) reads: Reads,
 }
 
 impl FileOptions {
@@ -38,6 +40,7 @@ impl FileOptions {
                 index_bytes: 4 << 20,
                 index_fan: 8,
             },
+            reads: Reads::Copied,
         }
     }
 
@@ -58,6 +61,20 @@ impl FileOptions {
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.growth.limit = bytes.min(MAX_SEGMENT_BYTES);
+        self
+    }
+
+    /// Reads files of the log that are no longer written to as memory of the system's, rather than
+    /// copying what is read of them. It makes reading faster where the system has the files in
+    /// memory, most of all where events lie far apart, and takes address space of the size of
+    /// the log. An event that is kept keeps the mapping of its file, and nothing in memory.
+    ///
+    /// The price: a medium that fails to give a page, and a file that someone truncates while the
+    /// store is open, end the process (`SIGBUS`) where they are a
+    /// [`ReadError`](eventwire_store::ReadError) otherwise.
+    #[must_use]
+    pub fn mapped(mut self) -> Self {
+        self.reads = Reads::Mapped;
         self
     }
 

@@ -1,26 +1,19 @@
 use std::sync::Arc;
 
-use bytes::Bytes;
 use eventwire_store::backend::Batch;
-use eventwire_store::{Direction, Position, Query, ReadError, RecordedEvent};
+use eventwire_store::{Direction, Position, Query, ReadError};
 
-use crate::error::{Damage, IoFailure};
-use crate::format::{decode, in_memory};
 use crate::index::{BadIndex, Hidden, Next, Search, Slot, View};
 use crate::number;
+use crate::run::{Found, Run};
 use crate::segment::Segment;
+use crate::storage::Mapping;
 
 /// Looks into the index in one scan, so that the lock is held only briefly.
 const SCAN_LOOKS: usize = 4096;
 
 /// Bytes of events read in one scan, unless one event has more.
 const SCAN_BYTES: u64 = 1 << 20;
-
-/// Bytes read at once, unless one event has more. An event that is kept keeps them all.
-const RUN_BYTES: u64 = 256 << 10;
-
-/// Bytes worth reading for nothing, where that saves a read.
-const GAP_BYTES: u64 = 4 << 10;
 
 /// Which events a scan has found and where they lie; made from the indexes alone.
 #[derive(Debug)]
@@ -32,27 +25,11 @@ pub(crate) struct Plan {
     dropped_to: u64,
 }
 
-/// Events that lie close together in one file.
-#[derive(Debug)]
-struct Run {
-    segment: Arc<Segment>,
-    begin: u64,
-    end: u64,
-    events: Vec<Found>,
-}
-
-/// An event that matches.
-#[derive(Debug, Clone, Copy)]
-struct Found {
-    position: u64,
-    slot: Slot,
-}
-
 impl Plan {
     /// Reads what was found.
     pub(crate) fn read(self) -> Result<Batch, ReadError> {
-        let mut events = Vec::with_capacity(self.runs.iter().map(|run| run.events.len()).sum());
-        for run in &self.runs {
+        let mut events = Vec::with_capacity(self.runs.iter().map(|run| run.events().len()).sum());
+        for run in self.runs {
             run.read(&mut events)?;
         }
         Ok(Batch {
@@ -65,13 +42,29 @@ impl Plan {
 
     /// The positions of what was found, and how far the scan has looked.
     pub(crate) fn positions(&self) -> impl Iterator<Item = u64> {
-        let events = self.runs.iter().flat_map(|run| &run.events);
+        let events = self.runs.iter().flat_map(Run::events);
         events.map(|found| found.position)
     }
 
     /// Where the next scan in the same direction begins; none where there is nothing more.
     pub(crate) fn looked_to(&self) -> Option<Position> {
         (!self.is_end).then(|| number::position(self.looked_to))
+    }
+}
+
+/// Where the events are that an index knows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub(crate) segment: &'a Arc<Segment>,
+    /// All of the segment, where it is mapped.
+    pub(crate) mapping: Option<&'a Mapping>,
+}
+
+impl<'a> Place<'a> {
+    /// Events in a segment, which was left or is the last.
+    pub(crate) fn new(segment: &'a Arc<Segment>, is_left: bool) -> Self {
+        let mapping = if is_left { segment.mapping() } else { None };
+        Self { segment, mapping }
     }
 }
 
@@ -137,7 +130,7 @@ impl Stretch {
     pub(crate) fn look(
         &mut self,
         view: View<'_>,
-        segment: &Arc<Segment>,
+        place: Place<'_>,
         query: &Query,
         hidden: Hidden,
     ) -> Result<(), BadIndex> {
@@ -145,11 +138,11 @@ impl Stretch {
         match self.way {
             Way::Forward(from, to) => {
                 let end = view.last().min(to);
-                self.forward(&search, segment, from, end)?;
+                self.forward(&search, place, from, end)?;
                 self.way = Way::Forward(end + 1, to);
             }
             Way::Backward(from, floor) => {
-                self.backward(&search, segment, from, floor)?;
+                self.backward(&search, place, from, floor)?;
                 self.way = Way::Backward(view.first() - 1, floor);
             }
         }
@@ -159,7 +152,7 @@ impl Stretch {
     fn forward(
         &mut self,
         search: &Search<'_>,
-        segment: &Arc<Segment>,
+        place: Place<'_>,
         mut from: u64,
         end: u64,
     ) -> Result<(), BadIndex> {
@@ -167,7 +160,7 @@ impl Stretch {
             match search.forward(from, end, &mut self.looks)? {
                 Next::Nothing => return Ok(()),
                 Next::At(position) if self.has_room() => {
-                    self.take(position, search.slot(position)?, segment);
+                    self.take(position, search.slot(position)?, place);
                     from = position + 1;
                 }
                 Next::At(position) | Next::LookedTo(position) => {
@@ -181,7 +174,7 @@ impl Stretch {
     fn backward(
         &mut self,
         search: &Search<'_>,
-        segment: &Arc<Segment>,
+        place: Place<'_>,
         mut from: u64,
         floor: u64,
     ) -> Result<(), BadIndex> {
@@ -190,7 +183,7 @@ impl Stretch {
                 Next::Nothing => return Ok(()),
                 Next::At(position) | Next::LookedTo(position) if position <= floor => return Ok(()),
                 Next::At(position) if self.has_room() => {
-                    self.take(position, search.slot(position)?, segment);
+                    self.take(position, search.slot(position)?, place);
                     from = position - 1;
                 }
                 Next::At(position) | Next::LookedTo(position) => {
@@ -211,13 +204,15 @@ impl Stretch {
     }
 
     /// Adds an event to the run it lies beside, or to a new one.
-    fn take(&mut self, position: u64, slot: Slot, segment: &Arc<Segment>) {
+    fn take(&mut self, position: u64, slot: Slot, place: Place<'_>) {
         let found = Found { position, slot };
         self.bytes += u64::from(slot.bytes);
         self.events += 1;
         match self.runs.last_mut() {
-            Some(run) if run.takes(&found, segment) => run.push(found),
-            _ => self.runs.push(Run::new(found, Arc::clone(segment))),
+            Some(run) if run.takes(&found, place.segment) => run.push(found),
+            _ => self
+                .runs
+                .push(Run::new(found, place.segment, place.mapping)),
         }
     }
 
@@ -228,67 +223,6 @@ impl Stretch {
             looked_to: self.looked_to,
             is_end: !self.is_full,
             dropped_to,
-        }
-    }
-}
-
-impl Found {
-    fn end(&self) -> u64 {
-        self.slot.offset + u64::from(self.slot.bytes)
-    }
-}
-
-impl Run {
-    fn new(found: Found, segment: Arc<Segment>) -> Self {
-        Self {
-            segment,
-            begin: found.slot.offset,
-            end: found.end(),
-            events: vec![found],
-        }
-    }
-
-    fn takes(&self, found: &Found, segment: &Arc<Segment>) -> bool {
-        // On one side of the run or the other, as the scan goes.
-        let gap = match found.slot.offset.checked_sub(self.end) {
-            Some(after) => after,
-            None => self.begin.saturating_sub(found.end()),
-        };
-        let length = self.end.max(found.end()) - self.begin.min(found.slot.offset);
-        Arc::ptr_eq(&self.segment, segment) && gap <= GAP_BYTES && length <= RUN_BYTES
-    }
-
-    fn push(&mut self, found: Found) {
-        self.begin = self.begin.min(found.slot.offset);
-        self.end = self.end.max(found.end());
-        self.events.push(found);
-    }
-
-    fn read(&self, events: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
-        let bytes = self.bytes()?;
-        for found in &self.events {
-            let from = in_memory(found.slot.offset - self.begin).expect("within the run's bytes");
-            let to = in_memory(found.end() - self.begin).expect("within the run's bytes");
-            let record = bytes.slice(from..to);
-            let (event, _) =
-                decode(&record, found.position, self.segment.seed).map_err(|what| {
-                    let damage = Damage::new(&self.segment.name, found.slot.offset, what);
-                    ReadError::Backend(Box::new(damage))
-                })?;
-            events.push(event);
-        }
-        Ok(())
-    }
-
-    fn bytes(&self) -> Result<Bytes, ReadError> {
-        let length = in_memory(self.end - self.begin).expect("a run was bounded when it was made");
-        let mut bytes = vec![0; length];
-        match self.segment.file.read_at(&mut bytes, self.begin) {
-            Ok(()) => Ok(bytes.into()),
-            Err(error) => {
-                let failure = IoFailure::new("reading", &self.segment.name, self.begin, error);
-                Err(ReadError::Backend(Box::new(failure)))
-            }
         }
     }
 }

@@ -1,9 +1,9 @@
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::format::{Kind, Label, Seed, u64_of};
 use crate::number;
-use crate::storage::{Storage, StorageFile, Unpublished, is_full, write_zeros};
+use crate::storage::{Mapping, Storage, StorageFile, Unpublished, is_full, write_zeros};
 
 /// Where the first frame of a segment begins.
 pub(crate) const FRAMES_FROM: u64 = 64;
@@ -42,6 +42,8 @@ pub(crate) struct Segment {
     pub(crate) label: Label,
     pub(crate) file: Arc<dyn StorageFile>,
     pub(crate) seed: Seed,
+    /// Made when it is first read after it was left.
+    mapping: OnceLock<Option<Mapping>>,
 }
 
 impl Segment {
@@ -52,7 +54,14 @@ impl Segment {
             label: *label,
             file,
             seed: Seed::new(label.store, label.first),
+            mapping: OnceLock::new(),
         }
+    }
+
+    /// The whole file, as memory of the system's; none where the store is not opened so, or the
+    /// system has no room for it. The segment must have been left: nothing writes to it.
+    pub(crate) fn mapping(&self) -> Option<&Mapping> {
+        self.mapping.get_or_init(|| self.file.map()).as_ref()
     }
 }
 

@@ -95,6 +95,36 @@ pub(crate) fn frame_bytes(body: usize) -> usize {
     FRAME_HEADER_BYTES + body.next_multiple_of(alignment) + END_MARK.len()
 }
 
+/// The header of the frame whose first event is at position `first`, and where it lies: the last
+/// there is in bytes that begin at `offset` and end where the event's record begins.
+pub(crate) fn frame_before(
+    bytes: &[u8],
+    offset: u64,
+    first: u64,
+    seed: Seed,
+) -> Option<(u64, FrameHeader)> {
+    let end = offset + u64_of(bytes.len());
+    let mut at = end.checked_sub(u64_of(FRAME_HEADER_BYTES))? / ALIGNMENT * ALIGNMENT;
+    while at >= offset {
+        let within = usize::try_from(at - offset).ok()?;
+        let header = &bytes[within..within + FRAME_HEADER_BYTES];
+        if header.ends_with(&HEADER_MARK)
+            && let Ok(header) = FrameHeader::decode(header, at, seed)
+            && header.first == first
+            && header.events > 0
+        {
+            return Some((at, header));
+        }
+        at = at.checked_sub(ALIGNMENT)?;
+    }
+    None
+}
+
+/// How far the file goes at least, where a record ends at `end`: its frame ends no earlier.
+pub(crate) fn record_end(end: u64) -> u64 {
+    end.next_multiple_of(ALIGNMENT) + u64_of(END_MARK.len())
+}
+
 /// Whether bytes at `offset`, which should end in a mark, can be what a write leaves that
 /// power loss or the end of the process cut short.
 ///

@@ -17,14 +17,15 @@ mod snapshot;
 pub(crate) use body::{AppendHead, BodyReader, Entry};
 pub(crate) use checksum::Seed;
 pub(crate) use frame::{
-    FRAME_HEADER_BYTES, FrameBuffer, FrameHeader, append_bytes, could_be_torn, frame_bytes,
+    FRAME_HEADER_BYTES, FrameBuffer, FrameHeader, append_bytes, could_be_torn, frame_before,
+    frame_bytes, record_end,
 };
 pub(crate) use index::{IndexHead, LISTING_BYTES, Listing, ListingKind, Section, Sections};
 pub(crate) use label::{Kind, LABEL_BYTES, Label, LabelError};
 pub(crate) use note::{Checkpoint, Note, Trim};
 pub(crate) use page::{PAGE_BYTES, PAGE_DATA_BYTES, decode_page, encode_page, page_place};
 pub(crate) use places::{decode_places, encode_places};
-pub(crate) use record::{FIXED_BYTES as RECORD_FIXED_BYTES, Placing, decode, record_bytes};
+pub(crate) use record::{FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, decode, record_bytes};
 
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot, snapshot_name};
 
@@ -42,7 +43,7 @@ fn u32_of(length: usize) -> u32 {
 }
 
 /// A length as it is counted in memory.
-fn usize_of(length: u32) -> usize {
+pub(crate) fn usize_of(length: u32) -> usize {
     usize::try_from(length).expect("the platform's addresses have 32 bits or more")
 }
 

@@ -1,12 +1,14 @@
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use eventwire_store::{
-    EventType, NewEventParts, Position, RecordedEvent, StreamName, StreamPlace, Tag, Uuid, Version,
+    EventType, NewEventParts, RecordedEvent, StreamName, StreamPlace, Tag, Uuid, Version,
 };
 
 use super::checksum::{Part, Seed};
-use super::{Fields, u32_of, usize_of};
+use super::{u32_of, usize_of};
+use crate::number;
 
 /// The part of a record whose length does not vary.
 pub(crate) const FIXED_BYTES: usize = 52;
@@ -66,8 +68,215 @@ pub(super) fn encode(event: &NewEventParts<'_>, placing: &Placing, seed: Seed, o
     out[begin + 4..begin + SUMMED_FROM].copy_from_slice(&sum.to_le_bytes());
 }
 
-/// The event whose record begins `bytes`, and the record's length. Names, metadata and
-/// payload are slices of `bytes`.
+/// One event as it lies in the log.
+///
+/// Invariant: it is as long as its lengths say, tags included.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Record<'a> {
+    bytes: &'a [u8],
+}
+
+const SHORT: &str = "an event is shorter than its lengths say";
+const LONG: &str = "an event is longer than its lengths say";
+
+impl<'a> Record<'a> {
+    /// The record that begins `bytes`. Its checksum and its names are still to be checked.
+    ///
+    /// # Errors
+    /// What is wrong with its lengths.
+    #[inline]
+    pub(crate) fn first_in(bytes: &'a [u8]) -> Result<Self, &'static str> {
+        let length: &[u8; 4] = bytes.first_chunk().ok_or(SHORT)?;
+        let length = usize_of(u32::from_le_bytes(*length));
+        let bytes = bytes.get(..length).ok_or(SHORT)?;
+        if length < FIXED_BYTES {
+            return Err(SHORT);
+        }
+        let record = Self { bytes };
+        let names = FIXED_BYTES + record.type_bytes() + record.stream_bytes();
+        let parts = record.data_bytes().saturating_add(record.metadata_bytes());
+        let tags_end = length.checked_sub(parts).ok_or(SHORT)?;
+        let mut tags = bytes.get(names..tags_end).ok_or(SHORT)?;
+        for _ in 0..record.tag_count() {
+            let (&length, more) = tags.split_first().ok_or(SHORT)?;
+            tags = more.get(length.into()..).ok_or(SHORT)?;
+        }
+        if tags.is_empty() {
+            Ok(record)
+        } else {
+            Err(LONG)
+        }
+    }
+
+    /// Whether the event is as it was written, at this position.
+    ///
+    /// # Errors
+    /// Where it is not.
+    pub(crate) fn check(&self, position: u64, seed: Seed) -> Result<(), &'static str> {
+        let (_, summed) = self.bytes.split_at(SUMMED_FROM);
+        if seed.checksum(Part::Record, position, summed) == u32::from_le_bytes(self.array(4)) {
+            Ok(())
+        } else {
+            Err("the checksum of an event does not match")
+        }
+    }
+
+    /// Whether names are names, and a stream has a version.
+    ///
+    /// # Errors
+    /// What is wrong.
+    #[inline]
+    pub(crate) fn check_names(&self) -> Result<(), &'static str> {
+        let (event_type, stream) = (self.event_type(), self.stream());
+        let both = &self.bytes[FIXED_BYTES..][..event_type.len() + stream.len()];
+        // Mostly one look at both is enough.
+        let are_names = is_plain(both) || (is_name(event_type) && is_name(stream));
+        if !are_names {
+            return Err(NO_NAME);
+        }
+        let has_empty = event_type.is_empty() || self.tags().any(<[u8]>::is_empty);
+        if has_empty || !self.tags().all(is_name) {
+            return Err(NO_NAME);
+        }
+        if stream.is_empty() == self.version().is_none() {
+            Ok(())
+        } else {
+            Err(NO_PLACE)
+        }
+    }
+
+    /// The record that begins bytes in which one was found before.
+    #[inline]
+    pub(crate) fn known(bytes: &'a [u8]) -> Self {
+        let length = bytes.first_chunk().expect("a record was found here");
+        let bytes = &bytes[..usize_of(u32::from_le_bytes(*length))];
+        Self { bytes }
+    }
+
+    /// All of it.
+    pub(crate) fn as_bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    pub(crate) fn uuid(&self) -> Uuid {
+        Uuid::from_bytes(self.array(8))
+    }
+
+    pub(crate) fn recorded_at(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_nanos(u64::from_le_bytes(self.array(24)))
+    }
+
+    #[inline]
+    pub(crate) fn version(&self) -> Option<Version> {
+        Version::new(u64::from_le_bytes(self.array(32)))
+    }
+
+    #[inline]
+    pub(crate) fn event_type(&self) -> &'a [u8] {
+        &self.bytes[FIXED_BYTES..][..self.type_bytes()]
+    }
+
+    #[inline]
+    pub(crate) fn stream(&self) -> &'a [u8] {
+        &self.bytes[FIXED_BYTES + self.type_bytes()..][..self.stream_bytes()]
+    }
+
+    #[inline]
+    pub(crate) fn tags(&self) -> Tags<'a> {
+        Tags {
+            left: self.tag_count(),
+            bytes: &self.bytes[FIXED_BYTES + self.type_bytes() + self.stream_bytes()..],
+        }
+    }
+
+    #[inline]
+    pub(crate) fn metadata(&self) -> &'a [u8] {
+        let end = self.bytes.len() - self.data_bytes();
+        &self.bytes[end - self.metadata_bytes()..end]
+    }
+
+    #[inline]
+    pub(crate) fn data(&self) -> &'a [u8] {
+        &self.bytes[self.bytes.len() - self.data_bytes()..]
+    }
+
+    fn data_bytes(&self) -> usize {
+        usize_of(u32::from_le_bytes(self.array(40)))
+    }
+
+    fn metadata_bytes(&self) -> usize {
+        usize_of(u32::from_le_bytes(self.array(44)))
+    }
+
+    fn type_bytes(&self) -> usize {
+        self.bytes[48].into()
+    }
+
+    fn stream_bytes(&self) -> usize {
+        self.bytes[49].into()
+    }
+
+    fn tag_count(&self) -> u16 {
+        u16::from_le_bytes(self.array(50))
+    }
+
+    #[inline]
+    fn array<const N: usize>(&self, at: usize) -> [u8; N] {
+        let field = self.bytes[at..].first_chunk();
+        *field.expect("a field lies within the fixed part")
+    }
+}
+
+/// The tags of a record, as they lie there.
+#[derive(Debug, Clone)]
+pub(crate) struct Tags<'a> {
+    left: u16,
+    bytes: &'a [u8],
+}
+
+impl<'a> Iterator for Tags<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        self.left = self.left.checked_sub(1)?;
+        let (&length, rest) = self.bytes.split_first()?;
+        let (tag, rest) = rest.split_at_checked(length.into())?;
+        self.bytes = rest;
+        Some(tag)
+    }
+}
+
+/// Whether bytes are UTF-8 without control characters.
+#[inline]
+fn is_name(bytes: &[u8]) -> bool {
+    is_plain(bytes) || std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(char::is_control))
+}
+
+/// Whether all bytes are ASCII and no control characters; eight at a time.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    let is_odd = |&byte: &u8| byte.wrapping_sub(b' ') >= 0x7f - b' ';
+    let has_odd = |bytes: &[u8; 8]| {
+        let word = u64::from_le_bytes(*bytes);
+        let deletes = word ^ (ONES * 0x7f);
+        let below = word.wrapping_sub(ONES * 0x20);
+        let zero = deletes.wrapping_sub(ONES) & !deletes;
+        (word | below | zero) & (ONES * 0x80) != 0
+    };
+    let Some(last) = bytes.last_chunk() else {
+        return !bytes.iter().any(is_odd);
+    };
+    let (words, _) = bytes.as_chunks();
+    !(words.iter().any(has_odd) || has_odd(last))
+}
+
+const NO_NAME: &str = "a name of an event is not one";
+const NO_PLACE: &str = "an event has a stream without a version, or a version without a stream";
+
+/// The event whose record begins `bytes`, and the record's length. Metadata and payload are
+/// slices of `bytes`, and so are long names.
 ///
 /// # Errors
 /// What is wrong with the record.
@@ -76,73 +285,59 @@ pub(crate) fn decode(
     position: u64,
     seed: Seed,
 ) -> Result<(RecordedEvent, usize), &'static str> {
-    let mut head = Fields(bytes);
-    let length = head.u32().ok_or(SHORT)?;
-    let record = bytes.get(..usize_of(length)).ok_or(SHORT)?;
-    let sum = head.u32().ok_or(SHORT)?;
-    let summed = record.get(SUMMED_FROM..).ok_or(SHORT)?;
-    if seed.checksum(Part::Record, position, summed) != sum {
-        return Err("the checksum of an event does not match");
-    }
-    let event = decode_summed(bytes, summed, position)?;
-    Ok((event, record.len()))
+    let record = Record::first_in(bytes)?;
+    record.check(position, seed)?;
+    Ok((record.to_event(bytes, position)?, record.as_bytes().len()))
 }
 
-const SHORT: &str = "an event is shorter than its lengths say";
-
-fn decode_summed(
-    bytes: &Bytes,
-    summed: &[u8],
-    position: u64,
-) -> Result<RecordedEvent, &'static str> {
-    let mut fields = Fields(summed);
-    let uuid = Uuid::from_bytes(fields.array().ok_or(SHORT)?);
-    let recorded_at = UNIX_EPOCH + Duration::from_nanos(fields.u64().ok_or(SHORT)?);
-    let version = Version::new(fields.u64().ok_or(SHORT)?);
-    let data = fields.u32().ok_or(SHORT)?;
-    let metadata = fields.u32().ok_or(SHORT)?;
-    let event_type = fields.u8().ok_or(SHORT)?;
-    let stream = fields.u8().ok_or(SHORT)?;
-    let tags = fields.u16().ok_or(SHORT)?;
-
-    let mut slice = |length: usize| fields.take(length).map(|taken| bytes.slice_ref(taken));
-    let event_type = slice(event_type.into()).ok_or(SHORT)?;
-    let stream = slice(stream.into()).ok_or(SHORT)?;
-    let tags = (0..tags)
-        .map(|_| {
-            let length = slice(1).ok_or(SHORT)?[0];
-            let tag = slice(length.into()).ok_or(SHORT)?;
-            Tag::from_bytes(tag).map_err(|_| "a tag is not one")
+impl Record<'_> {
+    /// The event, with slices of the buffer the record lies in.
+    ///
+    /// # Errors
+    /// What is wrong with the names.
+    pub(crate) fn to_event(
+        self,
+        buffer: &Bytes,
+        position: u64,
+    ) -> Result<RecordedEvent, &'static str> {
+        self.check_names()?;
+        let stream = self.version().map(|version| StreamPlace {
+            name: StreamName::part_of(buffer, self.stream()).expect(CHECKED),
+            version,
+        });
+        Ok(RecordedEvent {
+            position: number::position(position),
+            stream,
+            event_type: EventType::part_of(buffer, self.event_type()).expect(CHECKED),
+            uuid: self.uuid(),
+            recorded_at: self.recorded_at(),
+            tags: self.shared_tags(buffer),
+            metadata: part(buffer, self.metadata()),
+            data: part(buffer, self.data()),
         })
-        .collect::<Result<_, _>>()?;
-    let metadata = slice(usize_of(metadata)).ok_or(SHORT)?;
-    let data = slice(usize_of(data)).ok_or(SHORT)?;
-    if !fields.0.is_empty() {
-        return Err("an event is longer than its lengths say");
     }
-    Ok(RecordedEvent {
-        position: Position::from_parts(0, position),
-        stream: stream_place(stream, version)?,
-        event_type: EventType::from_bytes(event_type).map_err(|_| "an event type is not one")?,
-        uuid,
-        recorded_at,
-        tags,
-        metadata,
-        data,
-    })
+
+    /// The tags, which were checked: their number is known, so that one allocation holds them.
+    fn shared_tags(&self, buffer: &Bytes) -> Arc<[Tag]> {
+        if self.tag_count() == 0 {
+            return Arc::default();
+        }
+        let mut tags = self.tags();
+        let tag = |_| {
+            let tag = tags.next().expect("there are as many as it says");
+            Tag::part_of(buffer, tag).expect(CHECKED)
+        };
+        (0..self.tag_count()).map(tag).collect()
+    }
 }
 
-fn stream_place(
-    name: Bytes,
-    version: Option<Version>,
-) -> Result<Option<StreamPlace>, &'static str> {
-    match (name.is_empty(), version) {
-        (true, None) => Ok(None),
-        (false, Some(version)) => {
-            let name = StreamName::from_bytes(name).map_err(|_| "a stream name is not one")?;
-            Ok(Some(StreamPlace { name, version }))
-        }
-        _ => Err("an event has a stream without a version, or a version without a stream"),
+const CHECKED: &str = "a name was checked";
+
+/// A slice of a buffer; an empty one keeps nothing of it.
+fn part(buffer: &Bytes, part: &[u8]) -> Bytes {
+    match part {
+        [] => Bytes::new(),
+        part => buffer.slice_ref(part),
     }
 }
 
@@ -159,7 +354,7 @@ fn nanoseconds(at: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eventwire_store::NewEvent;
+    use eventwire_store::{NewEvent, Position};
     use proptest::prelude::*;
 
     fn seed() -> Seed {
@@ -216,6 +411,9 @@ mod tests {
             prop_assert_eq!(decoded.uuid, placing.uuid);
             prop_assert_eq!(&decoded.metadata[..], &metadata[..]);
             prop_assert_eq!(&decoded.data[..], &data[..]);
+            let record = Record::first_in(&bytes).unwrap();
+            prop_assert_eq!(record.check_names(), Ok(()));
+            prop_assert_eq!(record.as_bytes().len(), length);
         }
 
         #[test]
@@ -230,8 +428,43 @@ mod tests {
                     bytes[4..8].copy_from_slice(&sum.to_le_bytes());
                 }
             }
-            drop(decode(&Bytes::from(bytes), 9, seed()));
+            let bytes = Bytes::from(bytes);
+            let decoded = decode(&bytes, 9, seed());
+            if let Ok(record) = Record::first_in(&bytes)
+                && record.check(9, seed()).is_ok()
+            {
+                prop_assert_eq!(record.check_names().is_ok(), decoded.is_ok());
+            }
         }
+    }
+
+    #[test]
+    fn names_are_checked_alike_wherever_they_are_read() {
+        for text in [
+            "a",
+            "posted",
+            "12345678",
+            "123456789",
+            "12345678901234567890123456",
+            "posted-\u{7f}",
+            "\u{1f}posted-2",
+            "posted 2\n",
+            "nachgef\u{fc}llt",
+            "\u{85}posted",
+            "~~~~~~~~~~",
+            "\u{7f}234567",
+            "1234567\u{7f}",
+            "\u{80}",
+            "12345678\u{9f}",
+        ] {
+            assert_eq!(
+                is_name(text.as_bytes()),
+                EventType::new(text).is_ok(),
+                "{text:?}"
+            );
+        }
+        assert!(!is_name(b"abc\xff"));
+        assert!(!is_name(b"abcdefgh\xff"));
     }
 
     #[test]
@@ -250,17 +483,18 @@ mod tests {
     }
 
     #[test]
-    fn every_part_is_a_slice_of_the_one_buffer() {
-        let bytes = encoded(&event(), &placing(Some(Version::FIRST)));
+    fn payload_metadata_and_long_names_are_slices_of_the_one_buffer() {
+        let long = "long".repeat(9);
+        let event = event().tag(Tag::new(long).unwrap());
+        let bytes = encoded(&event, &placing(Some(Version::FIRST)));
         let (decoded, _) = decode(&bytes, 9, seed()).unwrap();
         let buffer = bytes.as_ptr_range();
-        for part in [
-            decoded.data.as_ref(),
-            decoded.metadata.as_ref(),
-            decoded.event_type.as_str().as_bytes(),
-            decoded.tags[0].as_str().as_bytes(),
-        ] {
-            assert!(buffer.contains(&part.as_ptr()));
+        let is_within = |part: &[u8]| buffer.contains(&part.as_ptr());
+        assert!(is_within(&decoded.data));
+        assert!(is_within(&decoded.metadata));
+        assert!(is_within(decoded.tags[1].as_str().as_bytes()));
+        for name in [decoded.event_type.as_str(), decoded.tags[0].as_str()] {
+            assert!(!is_within(name.as_bytes()), "{name} keeps nothing");
         }
     }
 }

@@ -4,14 +4,24 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Storage, StorageFile};
+use super::{Mapping, Storage, StorageFile};
 
 /// A directory of the operating system; the store's own is locked for this process.
 #[derive(Debug)]
 pub(crate) struct Disk {
     directory: PathBuf,
+    reads: Reads,
     /// Locked until it is dropped.
     _lock: Option<File>,
+}
+
+/// How files are read that nothing changes any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// As all others are.
+    Copied,
+    /// As memory.
+    Mapped,
 }
 
 /// Why a directory cannot be had.
@@ -33,7 +43,7 @@ impl Disk {
     pub(crate) const LOCK: &str = "LOCK";
 
     /// Makes the directory where it does not exist, and locks it.
-    pub(crate) fn open(path: &Path) -> Result<Self, LockError> {
+    pub(crate) fn open(path: &Path, reads: Reads) -> Result<Self, LockError> {
         make_durably(path)?;
         let directory = path.canonicalize()?;
         let mut lock = OpenOptions::new()
@@ -52,12 +62,19 @@ impl Disk {
         writeln!(lock, "{}", std::process::id())?;
         Ok(Self {
             directory,
+            reads,
             _lock: Some(lock),
         })
     }
 
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
+    }
+
+    fn file(&self, options: &OpenOptions, name: &str) -> io::Result<Arc<dyn StorageFile>> {
+        let file = options.open(self.path(name))?;
+        let reads = self.reads;
+        Ok(Arc::new(DiskFile { file, reads }))
     }
 }
 
@@ -111,21 +128,13 @@ impl Storage for Disk {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .open(self.path(name))?;
-        Ok(Arc::new(DiskFile(file)))
+        self.file(OpenOptions::new().read(true).write(true), name)
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true)
-            .open(self.path(name))?;
-        Ok(Arc::new(DiskFile(file)))
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(true);
+        self.file(&options, name)
     }
 
     fn rename(&self, from: &str, to: &str) -> io::Result<()> {
@@ -155,6 +164,7 @@ impl Storage for Disk {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(Arc::new(Self {
                 directory,
+                reads: self.reads,
                 _lock: None,
             })),
         }
@@ -162,26 +172,37 @@ impl Storage for Disk {
 }
 
 #[derive(Debug)]
-struct DiskFile(File);
+struct DiskFile {
+    file: File,
+    reads: Reads,
+}
 
 impl StorageFile for DiskFile {
     fn length(&self) -> io::Result<u64> {
-        Ok(self.0.metadata()?.len())
+        Ok(self.file.metadata()?.len())
     }
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
-        self.0.read_exact_at(buffer, offset)
+        self.file.read_exact_at(buffer, offset)
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
-        self.0.write_all_at(bytes, offset)
+        self.file.write_all_at(bytes, offset)
+    }
+
+    fn map(&self) -> Option<Mapping> {
+        match self.reads {
+            Reads::Copied => None,
+            // Where the system has no room for it, the file can still be read.
+            Reads::Mapped => Mapping::new(&self.file).ok(),
+        }
     }
 
     fn set_length(&self, length: u64) -> io::Result<()> {
-        self.0.set_len(length)
+        self.file.set_len(length)
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.0.sync_data()
+        self.file.sync_data()
     }
 }

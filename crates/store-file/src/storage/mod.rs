@@ -2,11 +2,13 @@
 //! files, and nothing more. Tests put a medium behind it that loses power.
 
 mod disk;
+mod map;
 mod sight;
 #[cfg(test)]
 pub(crate) mod simulated;
 
-pub(crate) use disk::{Disk, LockError, names_in};
+pub(crate) use disk::{Disk, LockError, Reads, names_in};
+pub(crate) use map::Mapping;
 pub(crate) use sight::Sight;
 
 use std::fmt;
@@ -58,6 +60,12 @@ pub(crate) trait StorageFile: Send + Sync + fmt::Debug {
 
     /// Cuts the file, or lengthens it with zeros.
     fn set_length(&self, length: u64) -> io::Result<()>;
+
+    /// The whole file as memory, where the medium has that and it is asked for. Nothing may
+    /// change the file from here on.
+    fn map(&self) -> Option<Mapping> {
+        None
+    }
 
     /// Makes bytes and length durable.
     fn sync(&self) -> io::Result<()>;
