@@ -15,7 +15,7 @@ use crate::options::FileOptions;
 use crate::report::{Break, Meaning, Progress, Report};
 use crate::segment::{self, Tail};
 use crate::snapshots;
-use crate::storage::{Disk, Storage, Unpublished, names_in};
+use crate::storage::{Disk, Reads, Storage, Unpublished, names_in};
 use crate::verify::VerifyError;
 
 /// What the directories of that which was given up are called, before a number.
@@ -82,7 +82,8 @@ pub fn repair(
         let path = path.to_owned();
         return Err(VerifyError::NoStore { path }.into());
     }
-    let storage = Disk::open(path).map_err(|error| VerifyError::of_lock(path, error))?;
+    let storage =
+        Disk::open(path, Reads::Copied).map_err(|error| VerifyError::of_lock(path, error))?;
     let report = inspect(&storage, &mut progress).map_err(VerifyError::of_open)?;
     mend(&storage, &report, give_up)
 }

@@ -20,6 +20,7 @@ use crate::log::SharedLog;
 use crate::number;
 use crate::options::FileOptions;
 use crate::queue::Queue;
+use crate::reader::LogReader;
 use crate::recovery::Recovery;
 use crate::request::Request;
 use crate::snapshots::Snapshots;
@@ -68,7 +69,7 @@ impl FileStore {
     }
 
     pub(crate) fn open_with(path: &Path, options: &FileOptions) -> Result<Self, OpenError> {
-        let disk = Disk::open(path).map_err(|error| match error {
+        let disk = Disk::open(path, options.reads).map_err(|error| match error {
             LockError::Held(holder) => OpenError::Locked {
                 path: path.to_owned(),
                 holder,
@@ -133,6 +134,13 @@ impl FileStore {
     #[must_use]
     pub fn recovery(&self) -> &Recovery {
         &self.handle.recovery
+    }
+
+    /// A reader of the whole log, from the first event above a position on, that lends what it
+    /// reads. [`Position::ORIGIN`] is before the first.
+    #[must_use]
+    pub fn reader(&self, after: Position) -> LogReader {
+        LogReader::new(Arc::clone(&self.handle.log), after)
     }
 
     /// Closes the store: writes what was appended before, answers it, and lets others open

@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use eventwire_store::{Fingerprint, IdempotencyKey};
 
-use super::{Fields, Note, u32_of};
+use super::{Fields, Note, Record, u32_of};
 
 /// What one entry of a body begins with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -87,6 +87,61 @@ impl BodyReader {
         };
         self.at = self.body.len() - fields.0.len();
         Ok(entry)
+    }
+}
+
+/// Goes through the records of a frame's body, and past all else.
+#[derive(Debug)]
+pub(crate) struct Records<'a> {
+    body: &'a [u8],
+    at: usize,
+    /// Records of the append it is in that are still to come.
+    left: u32,
+}
+
+impl<'a> Records<'a> {
+    pub(crate) fn new(body: &'a [u8]) -> Self {
+        Self {
+            body,
+            at: 0,
+            left: 0,
+        }
+    }
+
+    /// The next record, and where in the body it begins.
+    ///
+    /// # Errors
+    /// What is wrong with the body.
+    #[inline]
+    pub(crate) fn next(&mut self) -> Result<Option<(usize, Record<'a>)>, &'static str> {
+        while self.left == 0 {
+            if self.at == self.body.len() {
+                return Ok(None);
+            }
+            self.pass_head()?;
+        }
+        let at = self.at;
+        let record = Record::first_in(&self.body[at..])?;
+        self.at += record.as_bytes().len();
+        self.left -= 1;
+        Ok(Some((at, record)))
+    }
+
+    /// Goes past a note, or the head of an append.
+    fn pass_head(&mut self) -> Result<(), &'static str> {
+        let mut fields = Fields(&self.body[self.at..]);
+        self.left = fields.u32().ok_or(SHORT)?;
+        if self.left == 0 {
+            Note::decode(&mut fields)?;
+        } else {
+            let key_bytes = usize::from(fields.u8().ok_or(SHORT)?);
+            if key_bytes > 0 {
+                let passed = fields.take(key_bytes + FINGERPRINT_BYTES);
+                passed.ok_or(SHORT)?;
+            }
+        }
+        self.at = self.body.len() - fields.0.len();
+        Ok(())
     }
 }
 

@@ -14,7 +14,7 @@ mod places;
 mod record;
 mod snapshot;
 
-pub(crate) use body::{AppendHead, BodyReader, Entry};
+pub(crate) use body::{AppendHead, BodyReader, Entry, Records};
 pub(crate) use checksum::Seed;
 pub(crate) use frame::{
     FRAME_HEADER_BYTES, FrameBuffer, FrameHeader, append_bytes, could_be_torn, frame_before,
@@ -25,7 +25,9 @@ pub(crate) use label::{Kind, LABEL_BYTES, Label, LabelError};
 pub(crate) use note::{Checkpoint, Note, Trim};
 pub(crate) use page::{PAGE_BYTES, PAGE_DATA_BYTES, decode_page, encode_page, page_place};
 pub(crate) use places::{decode_places, encode_places};
-pub(crate) use record::{FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, decode, record_bytes};
+pub(crate) use record::{
+    FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, Tags, decode, record_bytes,
+};
 
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot, snapshot_name};
 

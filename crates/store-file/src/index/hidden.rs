@@ -48,6 +48,7 @@ impl Hidden {
         self.spans.iter().map(within).sum()
     }
 
+    #[inline]
     fn span(&self, position: u64) -> Option<Span> {
         let begun = self.spans.partition_point(|span| span.from <= position);
         let span = *self.spans.get(begun.checked_sub(1)?)?;

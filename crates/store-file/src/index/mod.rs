@@ -223,6 +223,14 @@ impl<'a> View<'a> {
         }
     }
 
+    /// The place of the event at a position, which is in the segment.
+    pub(crate) fn slot(self, position: u64) -> Result<Slot, BadIndex> {
+        match self {
+            Self::Memory(index) => Ok(index.slot(position)),
+            Self::File(index) => index.slots().slot(position - index.first()),
+        }
+    }
+
     fn list(self, term: Term<'_>) -> Result<List<'a>, BadIndex> {
         match self {
             Self::Memory(index) => Ok(List::Memory(index.list(term))),

@@ -1,10 +1,12 @@
 use std::error::Error;
+use std::sync::Arc;
 
-use eventwire_store::{Append, EventType, NewEvent, Query, ReadOptions, StreamName, Tag};
+use eventwire_store::{Append, EventType, NewEvent, Position, Query, ReadOptions, StreamName, Tag};
 
 use super::workload::{Workload, file_indexes, found, open, payloads};
 use crate::engine::Engine;
-use crate::error::OpenError;
+use crate::error::{Damage, OpenError};
+use crate::reader::LogReader;
 use crate::request::Request;
 use crate::segment;
 use crate::storage::Storage;
@@ -257,6 +259,49 @@ fn a_lost_sector_is_a_torn_commit_only_at_the_end_of_the_log() {
     );
     let cut = u64::try_from(ends[1] - ends[0]).expect("it is short");
     assert_eq!(engine.recovery.bytes_cut, cut);
+}
+
+/// A bit that flips under an open store: what is lent before it is as it was written, and then
+/// the damage is named, at or before the bit.
+#[test]
+fn a_flipped_bit_is_found_by_lending() {
+    let (medium, workload) = written();
+    let engine = open(&medium).expect("nothing fails");
+    let name = segment::name(1);
+    let held = workload.held();
+    let mut refused = 0;
+    for at in 0..medium.bytes(&name).len() {
+        medium.tamper(&name, |bytes| flip(bytes, at, at % 8));
+        let mut reader = LogReader::new(Arc::clone(&engine.log), Position::ORIGIN);
+        let mut lent = Vec::new();
+        let ended = loop {
+            match reader.next_batch() {
+                Ok(Some(events)) => lent.extend(events.iter().map(|event| event.data().to_vec())),
+                Ok(None) => break Ok(()),
+                Err(error) => break Err(error),
+            }
+        };
+        let lent = lent
+            .into_iter()
+            .map(|data| String::from_utf8(data).expect("text"));
+        let lent: Vec<String> = lent.collect();
+        assert!(held.starts_with(&lent), "byte {at}");
+        match ended {
+            Ok(()) => assert_eq!(lent.len(), held.len(), "byte {at}"),
+            Err(error) => {
+                let cause = error.source().expect("it has a cause");
+                let damage: &Damage = cause.downcast_ref().expect("it is damage");
+                let distance = u64::try_from(at).expect("it is short");
+                assert!(
+                    damage.file() == name && damage.offset() <= distance,
+                    "byte {at}: {damage}"
+                );
+                refused += 1;
+            }
+        }
+        medium.tamper(&name, |bytes| flip(bytes, at, at % 8));
+    }
+    assert!(refused > 1000, "the bytes of the commits: {refused}");
 }
 
 /// A bit that flips under an open store is found when it is read.
