@@ -320,3 +320,42 @@ fn payloads_are_slices_of_what_was_read() {
         }
     }
 }
+
+/// An index that is mapped is believed page by page, as any is, and made again where it is bad.
+#[test]
+fn a_damaged_index_that_is_mapped_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = FileOptions::new().segment_bytes(16 << 10).mapped();
+    write(&options, directory.path());
+    let room = || Query::stream(StreamName::new("room-1").unwrap());
+    let ask = || {
+        let store = options.clone().open(directory.path()).unwrap();
+        block_on(async {
+            let mut items = store.read(room(), ReadOptions::all());
+            let mut count = 0;
+            while let Some(item) = items.next().await {
+                count += usize::from(matches!(item.unwrap(), Item::Event(_)));
+            }
+            count
+        })
+    };
+    assert_eq!(ask(), 100);
+    let index = directory.path().join("indexes/00000000000000000001.idx");
+    let pages = fs::read(&index).unwrap().len() / 4096;
+    assert!(
+        pages > 4,
+        "head, slots, postings, listings and more: {pages}"
+    );
+    for page in 0..pages {
+        let file = OpenOptions::new()
+            .write(true)
+            .read(true)
+            .open(&index)
+            .unwrap();
+        let at = u64::try_from(page * 4096 + 9).unwrap();
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, at).unwrap();
+        file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+        assert_eq!(ask(), 100, "page {page}");
+    }
+}

@@ -23,7 +23,9 @@ pub(crate) use frame::{
 pub(crate) use index::{IndexHead, LISTING_BYTES, Listing, ListingKind, Section, Sections};
 pub(crate) use label::{Kind, LABEL_BYTES, Label, LabelError};
 pub(crate) use note::{Checkpoint, Note, Trim};
-pub(crate) use page::{PAGE_BYTES, PAGE_DATA_BYTES, decode_page, encode_page, page_place};
+pub(crate) use page::{
+    PAGE_BYTES, PAGE_DATA_BYTES, checked_page, decode_page, encode_page, page_place,
+};
 pub(crate) use places::{decode_places, encode_places};
 pub(crate) use record::{
     FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, Tags, decode, record_bytes,

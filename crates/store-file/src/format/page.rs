@@ -28,7 +28,12 @@ pub(crate) fn encode_page(data: &[u8], place: u64, seed: Seed, out: &mut Vec<u8>
 
 /// The data of a page; none where it is not as it was written, or not this page.
 pub(crate) fn decode_page(page: &Bytes, place: u64, seed: Seed) -> Option<Bytes> {
+    checked_page(page, place, seed).map(|data| page.slice_ref(data))
+}
+
+/// The same of a page that is not to be shared.
+pub(crate) fn checked_page(page: &[u8], place: u64, seed: Seed) -> Option<&[u8]> {
     let (summed, sum) = page.split_at_checked(SUMMED_BYTES)?;
     let is_whole = seed.checksum(Part::IndexPage, place, summed).to_le_bytes() == sum;
-    is_whole.then(|| page.slice(..PAGE_DATA_BYTES))
+    is_whole.then(|| &summed[..PAGE_DATA_BYTES])
 }

@@ -11,6 +11,7 @@ use super::filter::Filter;
 use super::hidden::KnownHidden;
 use super::keys::Kept;
 use super::list::FileList;
+use super::mapped::MappedPages;
 use super::memory::Slot;
 use super::term::Term;
 use crate::format::{
@@ -33,6 +34,8 @@ pub(crate) struct FileIndex {
     end: u64,
     cache: Arc<PageCache>,
     id: IndexId,
+    /// All of it, where it is read so; made when it is first needed.
+    mapped: OnceLock<Option<MappedPages>>,
     /// Read when it is first needed.
     filter: OnceLock<Filter>,
     pub(super) hidden: KnownHidden,
@@ -99,6 +102,7 @@ impl FileIndex {
             end: head.last_frame + u64_of(frame.frame_bytes()),
             cache: Arc::clone(cache),
             id: cache.register(),
+            mapped: OnceLock::new(),
             filter: OnceLock::new(),
             hidden: KnownHidden::default(),
         })
@@ -119,6 +123,7 @@ impl FileIndex {
             end: 0,
             cache: Arc::clone(cache),
             id: cache.register(),
+            mapped: OnceLock::new(),
             filter: OnceLock::new(),
             hidden: KnownHidden::default(),
         })
@@ -397,8 +402,18 @@ impl FileIndex {
         self.file
             .read_at(&mut page, offset)
             .map_err(|_| self.bad_page(number))?;
-        let place = page_place(self.first() - self.segment.first, number);
+        let place = self.page_place(number);
         decode_page(&page.into(), place, self.segment.seed).ok_or(self.bad_page(number))
+    }
+
+    fn page_place(&self, number: u64) -> u64 {
+        page_place(self.first() - self.segment.first, number)
+    }
+
+    /// Its pages as memory. A file has the name of an index once nothing changes it any more.
+    fn mapped(&self) -> Option<&MappedPages> {
+        let map = || self.file.map().map(MappedPages::new);
+        self.mapped.get_or_init(map).as_ref()
     }
 
     fn store(&self) -> Uuid {
@@ -467,6 +482,11 @@ impl<'a> Column<'a> {
         let per_page = u64_of(PAGE_DATA_BYTES / WIDTH);
         let page = self.section.page + number / per_page;
         let within = in_memory(number % per_page).map_err(|_| self.index.bad())? * WIDTH;
+        if let Some(pages) = self.index.mapped() {
+            let data = pages.get(page, self.index.page_place(page), self.index.segment.seed);
+            let item = data.and_then(|data| data.get(within..)?.first_chunk());
+            return item.copied().ok_or(self.index.bad_page(page));
+        }
         let mut last = self.page.borrow_mut();
         let data = match &*last {
             Some((number, data)) if *number == page => data,

@@ -14,6 +14,7 @@ mod filter;
 mod hidden;
 mod keys;
 mod list;
+mod mapped;
 mod memory;
 mod merging;
 mod postings;

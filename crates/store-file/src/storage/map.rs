@@ -9,6 +9,8 @@
 //!   one has been made, and from then on the writer has no way to it: it writes to `Tail`, which is
 //!   another segment then. Opening cuts and writes to the last segment alone, before anything is
 //!   mapped.
+//! * Of indexes, only those are mapped that have their name (`FileIndex`). They are written under
+//!   another, and never again once they were renamed.
 //! * The directory is locked, so that no other process has the store open. Repair is of a closed
 //!   store, and maps nothing.
 //! * A file is replaced or removed by its name. The bytes that are mapped live on until the mapping
