@@ -8,7 +8,7 @@ use crate::storage::simulated::{Fault, Simulated, Spares};
 /// opened again without a restart of the system, which shows what it failed to write; then the
 /// power is cut.
 fn fails_safely(kind: ErrorKind) {
-    for seed in seeds(6) {
+    for seed in seeds(3) {
         let medium = Simulated::new(seed);
         let mut engine = open(&medium).expect("nothing fails");
         Workload::new(seed).run(&mut engine, 8);
