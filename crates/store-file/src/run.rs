@@ -1,4 +1,5 @@
 use std::hint::black_box;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -48,7 +49,7 @@ pub(crate) struct Found {
 
 impl Found {
     fn end(&self) -> u64 {
-        self.slot.offset + u64::from(self.slot.bytes)
+        self.slot.offset.saturating_add(self.slot.bytes.into())
     }
 }
 
@@ -121,15 +122,25 @@ impl Run {
             return Ok((Bytes::from_owner(mapping.clone()), 0));
         }
         let begin = self.begin.saturating_sub(LEAD_BYTES);
-        let length = in_memory(record_end(self.end) - begin).expect("a run is bounded");
-        let mut bytes = vec![0; length];
-        match self.segment.file.read_at(&mut bytes, begin) {
-            Ok(()) => Ok((bytes.into(), begin)),
+        match self.bytes_from(begin) {
+            Ok(bytes) => Ok((bytes, begin)),
             Err(error) => {
                 let failure = IoFailure::new("reading", &self.segment.name, begin, error);
                 Err(ReadError::Backend(Box::new(failure)))
             }
         }
+    }
+
+    fn bytes_from(&self, begin: u64) -> io::Result<Bytes> {
+        // An index can say of an event that it lies anywhere, and is of any length.
+        let is_usual = self.end - begin <= LEAD_BYTES + RUN_BYTES && self.end < u64::MAX / 2;
+        if !is_usual && self.end > self.segment.file.length()? {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        let length = in_memory(record_end(self.end) - begin).map_err(io::Error::other)?;
+        let mut bytes = vec![0; length];
+        self.segment.file.read_at(&mut bytes, begin)?;
+        Ok(bytes.into())
     }
 }
 

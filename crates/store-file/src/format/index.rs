@@ -1,6 +1,6 @@
 use eventwire_store::{Fingerprint, Uuid};
 
-use super::{FRAME_HEADER_BYTES, Fields, Label};
+use super::{FRAME_HEADER_BYTES, Fields, Label, PAGE_BYTES, u64_of};
 
 /// What an index begins with, on a page of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +63,8 @@ impl IndexHead {
         let frame_header = fields.array()?;
         let mut section = || {
             let (page, bytes) = (fields.u64()?, fields.u64()?);
+            // No file reaches further, so that what is within a section can be counted.
+            page.checked_mul(u64_of(PAGE_BYTES))?.checked_add(bytes)?;
             Some(Section { page, bytes })
         };
         let sections = Sections {

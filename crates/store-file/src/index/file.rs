@@ -195,12 +195,22 @@ impl FileIndex {
 
     /// What a key was used for here.
     pub(crate) fn key(&self, key: &IdempotencyKey) -> Result<Option<Kept>, BadIndex> {
-        let found = self.find(ListingKind::Key, key.as_str())?;
-        Ok(found.map(|listing| Kept {
+        let Some(listing) = self.find(ListingKind::Key, key.as_str())? else {
+            return Ok(None);
+        };
+        let kept = Kept {
             fingerprint: Fingerprint::from_bits(listing.extra),
             first: listing.begin,
             events: listing.count,
-        }))
+        };
+        let end = kept.first.checked_add(kept.events.into());
+        if kept.first < self.first()
+            || kept.events == 0
+            || end.is_none_or(|end| end - 1 > self.last())
+        {
+            return Err(self.bad());
+        }
+        Ok(Some(kept))
     }
 
     /// The positions of the events that a term names.
@@ -248,7 +258,7 @@ impl FileIndex {
             let length = u32::try_from(places.len()).map_err(|_| self.bad())?;
             return Ok([&length.to_le_bytes(), &places[..]].concat().into());
         }
-        let begin = listing.text + u64::from(listing.length);
+        let begin = listing.text.saturating_add(listing.length.into());
         let length = self.text_at(begin, 4)?;
         let length = length.first_chunk().copied().map(u32::from_le_bytes);
         self.text_at(begin, 4 + u64::from(length.ok_or(self.bad())?))

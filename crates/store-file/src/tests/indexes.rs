@@ -1,6 +1,7 @@
 use super::workload::{Workload, file_indexes, open, payloads};
 use super::{Run, seeds};
 use crate::engine::Engine;
+use crate::format::{PAGE_BYTES, PAGE_DATA_BYTES, encode_page, page_place};
 use crate::index::{self, Sealed};
 use crate::storage::Storage;
 use crate::storage::simulated::Simulated;
@@ -102,4 +103,30 @@ fn an_index_that_was_merged_into_another_is_removed() {
     let reopened = open(&medium).expect("nothing fails");
     assert!(!indexes.list().unwrap().contains(&name));
     assert_eq!(payloads(&reopened.log).unwrap(), workload.held());
+}
+
+/// An index whose checksums are right, and which says of an event that it lies where none does,
+/// is not followed beyond the file: it would ask for any memory.
+#[test]
+fn an_index_that_points_beyond_its_segment_is_not_followed() {
+    for (field, value) in [(0, u64::MAX), (0, 0), (0, 1 << 40), (8, u64::MAX)] {
+        let medium = Simulated::new(7);
+        let mut engine = open(&medium).expect("nothing fails");
+        let mut workload = Workload::that_keeps_all(7);
+        workload.run(&mut engine, 20);
+        file_indexes(&engine);
+        let seed = engine.log.read().segments[0].seed;
+        drop(engine);
+        medium.within("indexes").tamper(&index::name(1), |bytes| {
+            // The first slot is the first item of the first page behind the head.
+            let mut data = bytes[PAGE_BYTES..][..PAGE_DATA_BYTES].to_vec();
+            let width = if field == 0 { 8 } else { 4 };
+            data[field..field + width].copy_from_slice(&value.to_le_bytes()[..width]);
+            let mut page = Vec::new();
+            encode_page(&data, page_place(0, 1), seed, &mut page);
+            bytes[PAGE_BYTES..][..PAGE_BYTES].copy_from_slice(&page);
+        });
+        let reopened = open(&medium).expect("an index is believed");
+        payloads(&reopened.log).expect_err("no event lies there");
+    }
 }
