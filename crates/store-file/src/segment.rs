@@ -72,7 +72,8 @@ pub(crate) fn name(first: u64) -> String {
 
 /// The position in a segment's name; none for a file that is not a segment.
 pub(crate) fn first_in(name: &str) -> Option<u64> {
-    number::in_name(name, ".log")
+    // Positions begin at 1.
+    number::in_name(name, ".log").filter(|&first| first > 0)
 }
 
 /// The end of the log: the one segment that is written to.
@@ -257,6 +258,7 @@ mod tests {
         for other in [
             "IDENTITY",
             "1.log",
+            "00000000000000000000.log",
             "00000000000000000001.log.new",
             "+0000000000000000001.log",
             "99999999999999999999.log",
