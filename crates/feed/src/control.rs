@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use eventwire_sse::{Event, EventId, EventName, Frame};
 use eventwire_store::Cursor;
 
@@ -32,6 +34,19 @@ pub(crate) fn caught_up(cursor: Cursor) -> Frame {
         .name(EventName::from_static("eventwire.caught-up"))
         .id(id(cursor))
         .encode()
+}
+
+/// The stream ends here; come back after a while.
+pub(crate) fn busy(retry: Duration) -> Frame {
+    Event::new("{}")
+        .name(EventName::from_static("eventwire.busy"))
+        .retry(retry)
+        .encode()
+}
+
+/// A time to come back after, drawn from one second to `spread` more.
+pub(crate) fn return_after(spread: Duration) -> Duration {
+    Duration::from_secs(1) + spread.mul_f64(fastrand::f64())
 }
 
 /// A sign of life that browser code can see.

@@ -39,15 +39,17 @@ pub(crate) struct Shared {
 pub struct FeedOptions {
     pub(crate) ring: NonZeroUsize,
     pub(crate) progress: Duration,
+    pub(crate) return_within: Option<Duration>,
 }
 
 impl Default for FeedOptions {
-    /// 4,096 events in the ring, progress every 15 seconds.
+    /// 4,096 events in the ring, progress every 15 seconds, and no farewell.
     fn default() -> Self {
         const RING: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
         Self {
             ring: RING,
             progress: Duration::from_secs(15),
+            return_within: None,
         }
     }
 }
@@ -66,6 +68,15 @@ impl FeedOptions {
     #[must_use]
     pub const fn progress(mut self, interval: Duration) -> Self {
         self.progress = interval;
+        self
+    }
+
+    /// Takes leave of clients when the feed closes: the last block of every stream is the named
+    /// event `eventwire.busy` with a reconnection time from one second to `spread` more, drawn for
+    /// each, so that they do not all come back at once.
+    #[must_use]
+    pub const fn return_within(mut self, spread: Duration) -> Self {
+        self.return_within = Some(spread);
         self
     }
 }

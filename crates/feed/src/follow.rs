@@ -9,6 +9,7 @@ pub struct Follow {
     pub(crate) from: From,
     pub(crate) retry: Option<Duration>,
     pub(crate) is_signalling: bool,
+    pub(crate) max_age: Option<Duration>,
 }
 
 /// Where a subscriber begins.
@@ -33,6 +34,7 @@ impl Follow {
             from: From::End,
             retry: None,
             is_signalling: false,
+            max_age: None,
         }
     }
 
@@ -47,6 +49,14 @@ impl Follow {
     #[must_use]
     pub fn retry(mut self, delay: Duration) -> Self {
         self.retry = Some(delay);
+        self
+    }
+
+    /// How long the stream lasts: it then ends between two blocks, and its client comes back with
+    /// the last id it saw, perhaps to another instance. Without end unless set.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
         self
     }
 

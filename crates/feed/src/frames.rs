@@ -54,6 +54,10 @@ pub struct FrameStream {
     timer: Pin<Box<Sleep>>,
     /// Whether nothing was sent since the timer last fired.
     is_idle: bool,
+    /// When the stream ends of itself.
+    ends_at: Option<Instant>,
+    /// What is said at the end, where the feed closes.
+    farewell: Option<Frame>,
     stage: Stage,
 }
 
@@ -124,6 +128,13 @@ impl FrameStream {
             ready: VecDeque::new(),
             timer: Box::pin(sleep_until(Instant::now() + first_look(&feed, told))),
             is_idle: true,
+            ends_at: follow
+                .max_age
+                .and_then(|age| Instant::now().checked_add(age)),
+            farewell: feed
+                .options
+                .return_within
+                .map(|spread| control::busy(control::return_after(spread))),
             stage: Stage::Locate(Box::pin(async move {
                 tokio::select! {
                     located = locate(&*store, from) => located,
@@ -267,9 +278,22 @@ impl FrameStream {
         }
     }
 
+    /// Whether its time is over.
+    fn is_over(&self) -> bool {
+        self.ends_at.is_some_and(|end| end <= Instant::now())
+    }
+
     /// Once an interval in which nothing was sent: how far the log was looked at.
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if let Some(end) = self.ends_at
+            && end < self.timer.deadline()
+        {
+            self.timer.as_mut().reset(end);
+        }
         ready!(self.timer.as_mut().poll(context));
+        if self.is_over() {
+            return Poll::Ready(());
+        }
         self.timer
             .as_mut()
             .reset(Instant::now() + self.feed.options.progress);
@@ -295,9 +319,10 @@ impl Stream for FrameStream {
             if let Some(frame) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(frame)));
             }
-            if matches!(this.stage, Stage::Ended) || this.is_cut_short() {
+            if matches!(this.stage, Stage::Ended) || this.is_cut_short() || this.is_over() {
                 this.stage = Stage::Ended;
-                return Poll::Ready(None);
+                let farewell = this.farewell.take().filter(|_| this.feed.ring.is_closed());
+                return Poll::Ready(farewell.map(Ok));
             }
             match this.poll_stage(context) {
                 Poll::Ready(Ok(())) => {}

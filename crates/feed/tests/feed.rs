@@ -444,3 +444,58 @@ async fn a_store_that_closes_ends_every_stream() {
     store.close();
     assert!(frames.next().await.is_none());
 }
+
+#[tokio::test]
+async fn closing_tells_clients_to_come_back_one_after_the_other() {
+    let store = MemoryStore::new();
+    let options = FeedOptions::default().return_within(Duration::from_secs(10));
+    let feed = Feed::start(store.clone(), options).await.unwrap();
+    let mut all: Vec<_> = (0..20)
+        .map(|_| blocks(&feed, from_beginning(Query::all())))
+        .collect();
+    for frames in &mut all {
+        assert!(futures_util::poll!(frames.next()).is_pending());
+    }
+    append(&store, "s", "t", "0").await;
+    feed.close().await;
+    let mut times = std::collections::BTreeSet::new();
+    for frames in &mut all {
+        assert_eq!(data(frames, 1).await, numbers(0..1));
+        let farewell = next(frames).await;
+        assert_eq!(field(&farewell, "event"), Some("eventwire.busy"));
+        assert_eq!(
+            field(&farewell, "id"),
+            None,
+            "the place stays the last event's"
+        );
+        let retry: u64 = field(&farewell, "retry").unwrap().parse().unwrap();
+        assert!((1_000..=11_000).contains(&retry), "{retry}");
+        times.insert(retry);
+        assert!(frames.next().await.is_none());
+    }
+    assert!(times.len() > 10, "they are spread: {times:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_old_enough_ends_between_two_events() {
+    let (store, feed) = fresh().await;
+    let age = Duration::from_secs(60);
+    let mut frames = blocks(&feed, from_beginning(Query::all()).max_age(age));
+    let begun = tokio::time::Instant::now();
+    append(&store, "s", "t", "0").await;
+    assert_eq!(data(&mut frames, 1).await, numbers(0..1));
+    assert!(frames.next().await.is_none(), "idle, and past its time");
+    assert_eq!(begun.elapsed().as_secs(), 60);
+
+    // One that always has something to say ends as well.
+    let mut frames = blocks(&feed, from_beginning(Query::all()).max_age(age));
+    let mut shown = 0;
+    while let Some(block) = frames.next().await {
+        block.unwrap();
+        shown += 1;
+        append(&store, "s", "t", shown.to_string()).await;
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(shown < 100, "it goes on for ever");
+    }
+    assert!((55..=62).contains(&shown), "{shown}");
+}

@@ -16,4 +16,4 @@ pub use encoded::Encoded;
 pub use last_event_id::{LastEventId, LastEventIdError};
 pub use reader::EventReader;
 pub use received::{Message, Received};
-pub use response::SseResponse;
+pub use response::{SseResponse, head};

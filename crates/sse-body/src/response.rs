@@ -122,20 +122,27 @@ impl<S: TryStream<Ok = Frame>> SseResponse<S> {
     /// There is no `Connection` header: HTTP/2 forbids it, and HTTP/1.1 keeps connections alive
     /// without it.
     pub fn into_response(self) -> Response<SseBody<S>> {
-        let mut response = Response::new(self.into_body());
-        response.headers_mut().extend([
-            (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
-            (
-                CACHE_CONTROL,
-                HeaderValue::from_static("no-cache, no-transform"),
-            ),
-            (
-                HeaderName::from_static("x-accel-buffering"),
-                HeaderValue::from_static("no"),
-            ),
-        ]);
-        response
+        head().map(|()| self.into_body())
     }
+}
+
+/// The head of an event stream, for a body of one's own: `200`, never to be stored, transformed or
+/// buffered on the way.
+#[must_use]
+pub fn head() -> Response<()> {
+    let mut response = Response::new(());
+    response.headers_mut().extend([
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (
+            CACHE_CONTROL,
+            HeaderValue::from_static("no-cache, no-transform"),
+        ),
+        (
+            HeaderName::from_static("x-accel-buffering"),
+            HeaderValue::from_static("no"),
+        ),
+    ]);
+    response
 }
 
 impl<S: TryStream<Ok = Frame>> From<SseResponse<S>> for Response<SseBody<S>> {
