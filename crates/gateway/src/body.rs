@@ -8,6 +8,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
 use pin_project_lite::pin_project;
 
+use crate::open_streams::OpenStream;
+
 pin_project! {
     /// The body of every answer: bytes, or an event stream.
     #[derive(Debug)]
@@ -22,7 +24,7 @@ pin_project! {
     #[derive(Debug)]
     enum Content {
         Full { #[pin] body: Full<Bytes> },
-        Events { #[pin] body: SseBody<FrameStream> },
+        Events { #[pin] body: SseBody<FrameStream>, open: OpenStream },
         // The answer to HEAD: of a length that is not told, since it is that of GET.
         Withheld,
     }
@@ -47,9 +49,10 @@ impl GatewayBody {
         }
     }
 
-    pub(crate) fn events(body: SseBody<FrameStream>) -> Self {
+    /// An event stream, which is counted until this is dropped.
+    pub(crate) fn events(body: SseBody<FrameStream>, open: OpenStream) -> Self {
         Self {
-            content: Content::Events { body },
+            content: Content::Events { body, open },
         }
     }
 }
@@ -66,7 +69,7 @@ impl Body for GatewayBody {
             ContentProjection::Full { body } => {
                 body.poll_frame(context).map_err(|never| match never {})
             }
-            ContentProjection::Events { body } => body.poll_frame(context),
+            ContentProjection::Events { body, .. } => body.poll_frame(context),
             ContentProjection::Withheld => Poll::Ready(None),
         }
     }
@@ -74,7 +77,7 @@ impl Body for GatewayBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Full { body } => body.is_end_stream(),
-            Content::Events { body } => body.is_end_stream(),
+            Content::Events { body, .. } => body.is_end_stream(),
             Content::Withheld => false,
         }
     }
@@ -82,7 +85,7 @@ impl Body for GatewayBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Full { body } => body.size_hint(),
-            Content::Events { body } => body.size_hint(),
+            Content::Events { body, .. } => body.size_hint(),
             Content::Withheld => SizeHint::default(),
         }
     }

@@ -1,7 +1,9 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use eventwire_feed::{Feed, Follow, From};
-use eventwire_sse_body::{LastEventId, SseResponse};
+use eventwire_sse::{Event, EventName};
+use eventwire_sse_body::{LastEventId, SseResponse, head};
 use eventwire_store::{Category, Cursor, EventType, NameError, Query, StreamName, Tag};
 use http::header::{HeaderValue, VARY};
 use http::request::Parts;
@@ -9,6 +11,7 @@ use http::{HeaderMap, Response};
 
 use crate::accept::preferred;
 use crate::body::GatewayBody;
+use crate::open_streams::{OpenStreams, TooMany};
 use crate::page;
 use crate::problem::{Kind, Problem};
 use crate::request::cursor;
@@ -33,23 +36,29 @@ enum Form {
 }
 
 /// How an open stream behaves.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct StreamOptions {
     pub(crate) heartbeat: Duration,
     pub(crate) retry: Option<Duration>,
+    pub(crate) max_age: Option<Duration>,
+    pub(crate) open: Arc<OpenStreams>,
 }
+
+/// How long a client is asked to stay away where there are too many streams, at the least and at
+/// the most.
+const STAY_AWAY: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(15)];
 
 /// `GET /events` and `GET /streams/{stream}`.
 pub(crate) async fn read(
     feed: &Feed,
-    options: StreamOptions,
+    options: &StreamOptions,
     stream: Option<&str>,
     parts: &Parts,
 ) -> Result<Response<GatewayBody>, Problem> {
     let request = EventsRequest::parse(stream, parts)?;
     let mut response = match request.form {
         Form::Page => page::read(&**feed.store(), request).await?,
-        Form::Stream => open(feed, options, request),
+        Form::Stream => open(feed, options, request, parts)?,
     };
     response
         .headers_mut()
@@ -57,7 +66,16 @@ pub(crate) async fn read(
     Ok(response)
 }
 
-fn open(feed: &Feed, options: StreamOptions, request: EventsRequest) -> Response<GatewayBody> {
+fn open(
+    feed: &Feed,
+    options: &StreamOptions,
+    request: EventsRequest,
+    parts: &Parts,
+) -> Result<Response<GatewayBody>, Problem> {
+    let counted = match options.open.open(parts.extensions.get().copied()) {
+        Ok(counted) => counted,
+        Err(too_many) => return refuse(too_many, &parts.headers),
+    };
     let mut follow = Follow::new(request.query).from(request.from.unwrap_or(From::End));
     if let Some(delay) = options.retry {
         follow = follow.retry(delay);
@@ -65,10 +83,39 @@ fn open(feed: &Feed, options: StreamOptions, request: EventsRequest) -> Response
     if request.is_signalling {
         follow = follow.signals();
     }
-    SseResponse::new(feed.follow(follow))
+    if let Some(age) = options.max_age {
+        // Streams that were opened together end apart.
+        follow = follow.max_age(between([age / 2, age]));
+    }
+    let response = SseResponse::new(feed.follow(follow))
         .heartbeat(options.heartbeat)
-        .into_response()
-        .map(GatewayBody::events)
+        .into_response();
+    Ok(response.map(|body| GatewayBody::events(body, counted)))
+}
+
+/// The answer where there are too many streams. A browser's `EventSource` would give up for good
+/// on an error, so it is told in a stream of one event when to come back.
+fn refuse(too_many: TooMany, headers: &HeaderMap) -> Result<Response<GatewayBody>, Problem> {
+    let away = between(STAY_AWAY);
+    if headers.contains_key("sec-fetch-mode") {
+        let busy = Event::new("{}")
+            .name(EventName::from_static("eventwire.busy"))
+            .retry(away);
+        return Ok(head().map(|()| GatewayBody::full(busy.encode().into_bytes())));
+    }
+    let problem = match too_many {
+        TooMany::InAll => Problem::busy("there are as many event streams open as there may be"),
+        TooMany::OfThisAddress => Problem::new(
+            Kind::TooMany,
+            "this address has as many event streams open as it may",
+        ),
+    };
+    Err(problem.retry_after(Some(away)))
+}
+
+/// A duration drawn between two.
+fn between([least, most]: [Duration; 2]) -> Duration {
+    least + (most - least).mul_f64(fastrand::f64())
 }
 
 impl EventsRequest {

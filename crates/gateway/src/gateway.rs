@@ -19,6 +19,7 @@ use tower_service::Service;
 
 use crate::body::GatewayBody;
 use crate::events::{self, StreamOptions};
+use crate::open_streams::OpenStreams;
 use crate::problem::Problem;
 use crate::request::read_all;
 use crate::route::{Resource, Route};
@@ -64,6 +65,8 @@ impl Gateway {
                 stream: StreamOptions {
                     heartbeat: Duration::from_secs(15),
                     retry: Some(Duration::from_secs(1)),
+                    max_age: None,
+                    open: Arc::default(),
                 },
                 is_closing: watch::Sender::new(false),
             },
@@ -138,6 +141,36 @@ impl GatewayBuilder {
         self
     }
 
+    /// How long a stream lasts: each ends cleanly somewhere between half of this and all of it, and
+    /// its client comes back where it was, perhaps to another instance. Without end unless set.
+    #[must_use]
+    pub fn max_age(mut self, age: Duration) -> Self {
+        self.shared.stream.max_age = Some(age);
+        self
+    }
+
+    /// How many event streams may be open; as many as come unless set. Who comes too many is
+    /// answered `503` with `Retry-After`, a browser's `EventSource` with one event
+    /// `eventwire.busy` that says when to come back.
+    #[must_use]
+    pub fn max_streams(mut self, streams: usize) -> Self {
+        self.limits().limit(streams);
+        self
+    }
+
+    /// How many event streams may be open for one address, where the server says whose a request
+    /// is ([`PeerAddress`](crate::PeerAddress)); as many as come unless set. As for
+    /// [`max_streams`](Self::max_streams), with `429`.
+    #[must_use]
+    pub fn max_streams_per_address(mut self, streams: usize) -> Self {
+        self.limits().limit_per_address(streams);
+        self
+    }
+
+    fn limits(&mut self) -> &mut OpenStreams {
+        Arc::get_mut(&mut self.shared.stream.open).expect("nothing is served yet")
+    }
+
     /// The service.
     #[must_use]
     pub fn build(self) -> Gateway {
@@ -168,7 +201,7 @@ impl Shared {
             Route::Events(stream) => {
                 self.unless_closing(events::read(
                     &self.feed,
-                    self.stream,
+                    &self.stream,
                     stream.as_deref(),
                     parts,
                 ))

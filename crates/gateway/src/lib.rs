@@ -10,6 +10,7 @@ mod event_json;
 mod events;
 mod failure;
 mod gateway;
+mod open_streams;
 mod page;
 mod precondition;
 mod problem;
@@ -20,4 +21,5 @@ mod route;
 
 pub use body::GatewayBody;
 pub use gateway::{Gateway, GatewayBuilder, GatewayFuture};
+pub use open_streams::PeerAddress;
 pub use problem::PROBLEM_TYPE;

@@ -29,6 +29,7 @@ pub(crate) enum Kind {
     Invalid,
     KeyReused,
     Refused,
+    TooMany,
     Internal,
     Busy,
     Indeterminate,
@@ -80,6 +81,11 @@ impl Kind {
                 "the key stands for another request",
             ),
             Self::Refused => (S::UNPROCESSABLE_ENTITY, "refused", "the domain says no"),
+            Self::TooMany => (
+                S::TOO_MANY_REQUESTS,
+                "too-many",
+                "the caller has too much open",
+            ),
             Self::Internal => (S::INTERNAL_SERVER_ERROR, "internal", "the server failed"),
             Self::Busy => (S::SERVICE_UNAVAILABLE, "busy", "not now"),
             Self::Indeterminate => (

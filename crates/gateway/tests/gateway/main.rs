@@ -8,3 +8,4 @@
 mod errors;
 mod routes;
 mod server;
+mod streams;

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use bytes::Bytes;
 use eventwire_cqrs::{Boundary, CommandRequest, Decider, Dispatcher, DomainEvent, layers};
 use eventwire_feed::{Feed, FeedOptions};
-use eventwire_gateway::{Gateway, GatewayBody};
+use eventwire_gateway::{Gateway, GatewayBody, GatewayBuilder, PeerAddress};
 use eventwire_store::{EventStore, MemoryStore, NameError, StreamName};
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
@@ -71,6 +71,11 @@ pub(crate) struct Server {
 }
 
 pub(crate) async fn server() -> Server {
+    server_with(|gateway| gateway).await
+}
+
+/// The same server with more to it.
+pub(crate) async fn server_with(more: impl FnOnce(GatewayBuilder) -> GatewayBuilder) -> Server {
     let store = MemoryStore::new();
     let feed = Feed::start(store.clone(), FeedOptions::default())
         .await
@@ -91,8 +96,8 @@ pub(crate) async fn server() -> Server {
     let gateway = Gateway::builder(feed)
         .dispatcher(dispatcher)
         .raw_log()
-        .max_body(4096)
-        .build();
+        .max_body(4096);
+    let gateway = more(gateway).build();
     Server { store, gateway }
 }
 
@@ -112,8 +117,19 @@ impl Server {
         &self,
         Ask(line, headers, body): Ask<'_>,
     ) -> Response<Pin<Box<GatewayBody>>> {
+        self.ask_from([127, 0, 0, 1], Ask(line, headers, body))
+            .await
+    }
+
+    /// The same from another address.
+    pub(crate) async fn ask_from(
+        &self,
+        peer: [u8; 4],
+        Ask(line, headers, body): Ask<'_>,
+    ) -> Response<Pin<Box<GatewayBody>>> {
         let (method, path) = line.split_once(' ').expect("METHOD path");
-        let mut request = Request::builder().method(method).uri(path);
+        let request = Request::builder().method(method).uri(path);
+        let mut request = request.extension(PeerAddress(peer.into()));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

@@ -1,0 +1,89 @@
+use std::time::Duration;
+
+use http::StatusCode;
+use http_body_util::BodyExt;
+
+use crate::server::{Ask, PAGE, read_until, server_with};
+
+const STREAM: (&str, &str) = ("accept", "text/event-stream");
+const FROM_BROWSER: (&str, &str) = ("sec-fetch-mode", "cors");
+
+#[tokio::test]
+async fn no_more_streams_are_opened_than_there_may_be() {
+    let server = server_with(|gateway| gateway.max_streams(3).max_streams_per_address(2)).await;
+    let ada = [10, 0, 0, 1];
+    let first = server
+        .ask_from(ada, Ask("GET /events", &[STREAM], ""))
+        .await;
+    let second = server
+        .ask_from(ada, Ask("GET /events", &[STREAM], ""))
+        .await;
+    let refused = server
+        .ask_from(ada, Ask("GET /events", &[STREAM], ""))
+        .await;
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    let seconds: u64 = refused.headers()["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!((5..=15).contains(&seconds), "{seconds}");
+    let page = server.ask_from(ada, Ask("GET /events", &[PAGE], "")).await;
+    assert_eq!(page.status(), StatusCode::OK, "a page is no stream");
+
+    let third = server.ask(Ask("GET /events", &[STREAM], "")).await;
+    assert_eq!(third.status(), StatusCode::OK);
+    let refused = server.ask(Ask("GET /events", &[STREAM], "")).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+
+    // An EventSource would never come back after an error.
+    let busy = server
+        .ask(Ask("GET /events", &[STREAM, FROM_BROWSER], ""))
+        .await;
+    assert_eq!(busy.status(), StatusCode::OK);
+    assert_eq!(busy.headers()["content-type"], "text/event-stream");
+    let text = busy.into_body().collect().await.unwrap().to_bytes();
+    let text = std::str::from_utf8(&text).unwrap();
+    assert!(text.starts_with("event: eventwire.busy\nretry: "), "{text}");
+    assert!(text.ends_with("data: {}\n\n"), "{text}");
+
+    drop((first, second));
+    let again = server
+        .ask_from(ada, Ask("GET /events", &[STREAM], ""))
+        .await;
+    assert_eq!(
+        again.status(),
+        StatusCode::OK,
+        "those that ended do not count"
+    );
+    drop((third, again));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_when_it_is_old_and_goes_on_elsewhere() {
+    let age = Duration::from_secs(100);
+    let server = server_with(|gateway| gateway.max_age(age)).await;
+    server
+        .append("room-1", r#"{"type":"posted","data":1}"#)
+        .await;
+    let begun = tokio::time::Instant::now();
+    let mut ages = std::collections::BTreeSet::new();
+    for _ in 0..10 {
+        let begun_here = tokio::time::Instant::now();
+        let ask = Ask("GET /events?from=start", &[STREAM], "");
+        let mut body = server.ask(ask).await.into_body();
+        let text = read_until(&mut body, "posted").await;
+        assert!(
+            text.contains(&format!("id: {}", server.cursor(1))),
+            "{text}"
+        );
+        body.collect().await.expect("it ends well");
+        ages.insert(begun_here.elapsed().as_millis());
+    }
+    assert!(
+        ages.iter().all(|age| (49_000..=100_500).contains(age)),
+        "{ages:?}"
+    );
+    assert!(ages.len() > 5, "they end apart: {ages:?}");
+    assert!(begun.elapsed() > age);
+}
