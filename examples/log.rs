@@ -7,7 +7,9 @@
 use clap::Parser;
 use eventwire::feed::{Feed, FeedOptions};
 use eventwire::gateway::Gateway;
-use eventwire_examples::{Failure, ListenOptions, Server, StoreOptions, log_to_stderr, open_store};
+use eventwire_examples::{
+    Failure, LimitOptions, ListenOptions, RETURN, Server, StoreOptions, log_to_stderr, open_store,
+};
 
 #[derive(Debug, Parser)]
 #[command(about = "The raw event log over HTTP")]
@@ -16,6 +18,8 @@ struct Options {
     listen: ListenOptions,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
 }
 
 #[tokio::main]
@@ -23,8 +27,9 @@ async fn main() -> Result<(), Failure> {
     log_to_stderr();
     let options = Options::parse();
     let store = open_store(&options.store, "log")?;
-    let feed = Feed::start(store, FeedOptions::default()).await?;
-    let gateway = Gateway::builder(feed).raw_log().build();
+    let feed = Feed::start(store, FeedOptions::default().return_within(RETURN)).await?;
+    let gateway = Gateway::builder(feed).raw_log();
+    let gateway = options.limits.apply(gateway).build();
 
     let server = Server::bind(options.listen).await?;
     let (stopping, closing) = (server.stopping(), gateway.clone());

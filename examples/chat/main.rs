@@ -10,7 +10,9 @@ use clap::Parser;
 use eventwire::cqrs::Dispatcher;
 use eventwire::feed::{Feed, FeedOptions};
 use eventwire::gateway::Gateway;
-use eventwire_examples::{Failure, ListenOptions, Server, StoreOptions, log_to_stderr, open_store};
+use eventwire_examples::{
+    Failure, LimitOptions, ListenOptions, RETURN, Server, StoreOptions, log_to_stderr, open_store,
+};
 
 use room::Room;
 
@@ -21,6 +23,8 @@ struct Options {
     listen: ListenOptions,
     #[command(flatten)]
     store: StoreOptions,
+    #[command(flatten)]
+    limits: LimitOptions,
 }
 
 #[tokio::main]
@@ -33,8 +37,9 @@ async fn main() -> Result<(), Failure> {
         .command::<Room>("close-room")
         .command::<Room>("reopen-room")
         .build();
-    let feed = Feed::start(store, FeedOptions::default()).await?;
-    let gateway = Gateway::builder(feed).dispatcher(dispatcher).build();
+    let feed = Feed::start(store, FeedOptions::default().return_within(RETURN)).await?;
+    let gateway = Gateway::builder(feed).dispatcher(dispatcher);
+    let gateway = options.limits.apply(gateway).build();
 
     let server = Server::bind(options.listen).await?;
     let (stopping, closing) = (server.stopping(), gateway.clone());

@@ -1,13 +1,16 @@
 //! What every example server shares: the command line, the store it names, and a hyper
 //! server that stops cleanly. An application copies what it likes.
 
+mod connection;
 mod failure;
+mod limits;
 mod server;
 mod store;
 
 use std::io::IsTerminal as _;
 
 pub use failure::Failure;
+pub use limits::{LimitOptions, RETURN};
 pub use server::{ListenOptions, Server, Stopping};
 pub use store::{StoreOptions, open_store};
 

@@ -12,21 +12,17 @@ use clap::Parser;
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tower_service::Service;
 
+use crate::connection::Connection;
+
 /// How long requests under way may take once the server was told to stop, and how long a
 /// client that does not read its stream is waited for.
 const GRACE: Duration = Duration::from_secs(1);
-
-/// How long a client may take to send the head of its request.
-const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
 /// How long to wait where a connection cannot be accepted (too many open files, say).
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
@@ -42,6 +38,9 @@ pub struct ListenOptions {
         env = "EVENTWIRE_LISTEN"
     )]
     listen: SocketAddr,
+    /// How long a client may take nothing of what it is sent before its connection is closed.
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    stalled_after: Duration,
 }
 
 /// A hyper server on one address, HTTP/1.1 and HTTP/2 in clear text, that runs until it
@@ -49,6 +48,7 @@ pub struct ListenOptions {
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
+    stalled_after: Duration,
     interrupt: Signal,
     terminate: Signal,
     stop: watch::Sender<bool>,
@@ -78,10 +78,19 @@ impl Server {
         writeln!(io::stdout(), "listening on http://{address}")?;
         Ok(Self {
             listener,
+            stalled_after: options.stalled_after,
             interrupt,
             terminate,
             stop: watch::Sender::new(false),
         })
+    }
+
+    /// Where it listens.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 
     /// Ready when the server is told to stop: what would otherwise never end, ends then.
@@ -94,7 +103,7 @@ impl Server {
     pub async fn run<S, B>(mut self, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-        S::Future: Send,
+        S::Future: Send + 'static,
         S::Error: Into<Box<dyn Error + Send + Sync>>,
         B: Body<Data = Bytes> + Send + 'static,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -103,7 +112,15 @@ impl Server {
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((socket, _peer)) => serve(socket, service.clone(), &graceful),
+                    Ok((socket, peer)) => {
+                        let connection = Connection {
+                            socket,
+                            peer: peer.ip(),
+                            stalled_after: self.stalled_after,
+                            stopping: self.stopping(),
+                        };
+                        tokio::spawn(connection.serve(service.clone(), graceful.watcher()));
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "cannot accept a connection");
                         tokio::time::sleep(PAUSE_AFTER_ERROR).await;
@@ -122,36 +139,6 @@ impl Server {
             tracing::warn!("stopped with requests still under way");
         }
     }
-}
-
-/// Serves one connection on a task of its own.
-fn serve<S, B>(socket: TcpStream, service: S, graceful: &GracefulShutdown)
-where
-    S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
-    S::Future: Send,
-    S::Error: Into<Box<dyn Error + Send + Sync>>,
-    B: Body<Data = Bytes> + Send + 'static,
-    B::Error: Into<Box<dyn Error + Send + Sync>>,
-{
-    if let Err(error) = socket.set_nodelay(true) {
-        tracing::debug!(%error, "cannot turn Nagle's algorithm off");
-    }
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_WITHIN);
-    builder.http2().timer(TokioTimer::new());
-    let service = TowerToHyperService::new(service);
-    let connection = builder
-        .serve_connection(TokioIo::new(socket), service)
-        .into_owned();
-    let connection = graceful.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection ended with an error");
-        }
-    });
 }
 
 /// Ready when a [`Server`] is told to stop.
