@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard};
 
 use bytes::Bytes;
+use foldhash::fast::RandomState;
 
 use crate::format::PAGE_BYTES;
 
@@ -27,7 +28,7 @@ pub(crate) struct PageCache {
 pub(super) struct IndexId(u64);
 
 /// Pages by their index and their number.
-type Pages = HashMap<(IndexId, u64), Bytes>;
+type Pages = HashMap<(IndexId, u64), Bytes, RandomState>;
 
 #[derive(Debug, Default)]
 struct Generations {
