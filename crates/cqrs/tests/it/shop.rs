@@ -547,6 +547,48 @@ async fn what_is_paid_is_shipped_and_what_is_not_is_cancelled_when_its_time_come
 }
 
 #[tokio::test]
+async fn who_stops_politely_forgets_no_reminder_and_rereads_no_order_that_is_done() {
+    let store = MemoryStore::new();
+    stock(&store, "pen", 500).await;
+    let clock = now();
+    let shop = shop(store.clone());
+    let live = async |store: &MemoryStore| {
+        let processor = processor(store.clone(), &clock);
+        let steering = processor.steering();
+        let running = tokio::spawn(processor.run());
+        for _ in 0..10 {
+            settle().await;
+        }
+        steering.stop().await;
+        running.await.unwrap().unwrap();
+    };
+    let kept = async |store: &MemoryStore| {
+        let agenda = Consumer::new("agenda.fulfilment").unwrap();
+        store.checkpoint(agenda).await.unwrap()
+    };
+    for order in 0..60 {
+        let order = order.to_string();
+        shop.execute::<Shop>(place(&order, "pen")).await.unwrap();
+        shop.execute::<Shop>(pay(&order, "pen")).await.unwrap();
+    }
+    live(&store).await;
+    let done = kept(&store).await;
+    assert!(done > Position::ORIGIN);
+    shop.execute::<Shop>(place("late", "pen")).await.unwrap();
+    live(&store).await;
+    // The reminder of the last order is all that is still to be done.
+    let waiting = kept(&store).await;
+    assert!(waiting >= done && waiting < store.head().await.unwrap());
+
+    clock.advance(IN_TIME * 2);
+    live(&store).await;
+    let (orders, free) = told(&store).await;
+    assert_eq!(orders["late"], ["order-placed", "order-cancelled"]);
+    assert_eq!((orders.len(), free["pen"]), (61, 440));
+    assert!(kept(&store).await > waiting);
+}
+
+#[tokio::test]
 async fn a_deadline_outlives_the_process_on_disk() {
     let directory = tempfile::tempdir().unwrap();
     let clock = now();
