@@ -81,6 +81,10 @@ struct Occurrence<'a, E> {
 }
 
 /// What a process is woken by.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "most are items, and one is made at a time"
+)]
 enum Woken {
     Item(Item),
     Reminder,
