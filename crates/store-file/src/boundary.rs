@@ -222,3 +222,175 @@ impl Part {
         (at >= self.from).then_some(at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::{FrameBuffer, Kind, Label, Placing, Trim};
+    use crate::identity;
+    use crate::request::Request;
+    use crate::segment::{self, FRAMES_FROM, Segment};
+    use crate::storage::Storage;
+    use crate::storage::simulated::Simulated;
+    use crate::tests::open;
+    use crate::trimming::Trimming;
+    use eventwire_store::{EventType, NewEvent, Tag, Uuid, Version};
+    use proptest::prelude::*;
+    use std::time::UNIX_EPOCH;
+
+    fn at(seconds: u64) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds)
+    }
+
+    /// Events: when each was recorded, the length of its payload, and its tags.
+    type Events = Vec<(u64, usize, usize)>;
+
+    fn event(&(_, bytes, tags): &(u64, usize, usize), stream: &StreamName) -> NewEvent {
+        let tags = (0..tags).map(|tag| Tag::new(format!("tag-{tag}")).unwrap());
+        let event = NewEvent::new(EventType::new("t").unwrap(), vec![7; bytes]);
+        tags.fold(event.stream(stream.clone()), NewEvent::tag)
+    }
+
+    /// A log of these segments, each event a commit; every third is of a stream of its own.
+    fn written(segments: &[Events]) -> Simulated {
+        let medium = Simulated::new(7);
+        drop(open(&medium).unwrap());
+        let identity = identity::read(&medium).unwrap();
+        let mut position = 0;
+        let mut versions = [0, 0];
+        for events in segments {
+            let label = Label {
+                kind: Kind::Segment,
+                first: position + 1,
+                ..identity
+            };
+            let file = medium.create(&segment::name(label.first)).unwrap();
+            let segment = Segment::new(&label, file);
+            segment.file.write_at(&label.encode(), 0).unwrap();
+            let mut end = FRAMES_FROM;
+            for recorded in events {
+                position += 1;
+                let number = usize::from(position.is_multiple_of(3));
+                versions[number] += 1;
+                let placing = Placing {
+                    position,
+                    version: Version::new(versions[number]),
+                    uuid: Uuid::from_u128(position.into()),
+                    recorded_at: at(recorded.0),
+                };
+                let mut frame = FrameBuffer::default();
+                frame.clear();
+                let event = event(recorded, &stream(number));
+                frame.push(&[event], None, [placing], segment.seed);
+                let frame = frame.finish(position, end, segment.seed);
+                segment.file.write_at(frame, end).unwrap();
+                end += crate::format::u64_of(frame.len());
+            }
+        }
+        medium
+    }
+
+    fn stream(number: usize) -> StreamName {
+        StreamName::new(["a", "b"][number]).unwrap()
+    }
+
+    /// The definition: the youngest that is not kept, and those before it.
+    fn youngest_not_kept<'a>(
+        keep: Keep,
+        now: u64,
+        events: impl DoubleEndedIterator<Item = (u64, &'a (u64, usize, usize))>,
+    ) -> u64 {
+        let mut bytes = 0;
+        let mut youngest_first = events.rev().zip(1..);
+        let found = youngest_first.find(|((position, recorded), nth)| {
+            let number = usize::from(position.is_multiple_of(3));
+            let event = event(recorded, &stream(number));
+            let parts = event.as_parts();
+            let tags: usize = parts.tags.iter().map(|tag| tag.as_str().len()).sum();
+            let weight = 2 + tags + parts.data.len();
+            bytes += crate::format::u64_of(weight);
+            let age = at(now).duration_since(at(recorded.0)).unwrap_or_default();
+            !keep.keeps(age, *nth, bytes)
+        });
+        found.map_or(0, |((position, _), _)| position)
+    }
+
+    fn segments() -> impl Strategy<Value = Vec<Events>> {
+        let event = (0u64..100, 0usize..90, 0usize..4);
+        proptest::collection::vec(proptest::collection::vec(event, 1..8), 1..5)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn a_boundary_by_number_and_bytes_is_where_the_definition_has_it(
+            segments in segments(),
+            most_events in 0usize..30,
+            most_bytes in 0u64..2000,
+        ) {
+            let engine = open(&written(&segments)).unwrap();
+            let numbered = || (1..).zip(segments.iter().flatten());
+            let count = segments.iter().flatten().count();
+            for keep in [
+                Keep::all(),
+                Keep::all().max_events(most_events),
+                Keep::all().max_bytes(most_bytes),
+                Keep::all().max_events(most_events).max_bytes(most_bytes),
+            ] {
+                let boundary = Boundary::new(&engine.log, keep, at(0));
+                let all: Vec<_> = numbered().take(count).collect();
+                let expected = youngest_not_kept(keep, 0, all.iter().copied());
+                prop_assert_eq!(boundary.of_log().unwrap(), expected, "{:?}", keep);
+                for number in [0, 1] {
+                    let is_in = |position: u64| usize::from(position.is_multiple_of(3)) == number;
+                    let of_stream: Vec<_> =
+                        all.iter().copied().filter(|&(at, _)| is_in(at)).collect();
+                    let expected = youngest_not_kept(keep, 0, of_stream.into_iter());
+                    prop_assert_eq!(boundary.of_stream(&stream(number)).unwrap(), expected);
+                }
+            }
+        }
+
+        /// Whatever the clock did: nothing that is young goes unless something older than the
+        /// age lies above it, and what stays though it is old lies behind a file of young events.
+        #[test]
+        fn a_boundary_by_age_is_looked_for_file_by_file(
+            segments in segments(),
+            now in 0u64..140,
+            age in 0u64..60,
+            trimmed in 0u64..12,
+        ) {
+            let mut engine = open(&written(&segments)).unwrap();
+            let count = crate::format::u64_of(segments.iter().flatten().count());
+            let trim = Trim::Log { to: trimmed.min(count) };
+            let request = Request::of_trimming(Trimming::new(trim));
+            prop_assert!(engine.committer.commit(&[request]).remove(0).is_ok());
+
+            let keep = Keep::all().max_age(Duration::from_secs(age));
+            let mut expected = 0;
+            let mut first = 1;
+            for events in &segments {
+                let numbered = (first..).zip(events).filter(|&(at, _)| at > trimmed);
+                let numbered: Vec<_> = numbered.collect();
+                first += crate::format::u64_of(events.len());
+                if numbered.is_empty() {
+                    continue;
+                }
+                match youngest_not_kept(keep, now, numbered.into_iter()) {
+                    0 => break,
+                    found => expected = found,
+                }
+            }
+            let boundary = Boundary::new(&engine.log, keep, at(now));
+            prop_assert_eq!(boundary.of_log().unwrap(), expected);
+
+            let of_stream: Vec<_> = (1..)
+                .zip(segments.iter().flatten())
+                .filter(|&(at, _)| at > trimmed && at.is_multiple_of(3))
+                .collect();
+            let expected = youngest_not_kept(keep, now, of_stream.into_iter());
+            prop_assert_eq!(boundary.of_stream(&stream(1)).unwrap(), expected);
+        }
+    }
+}
