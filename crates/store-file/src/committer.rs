@@ -59,7 +59,7 @@ impl Committer {
     /// A request sees what those before it in the group have written. One that drops events has
     /// a commit to itself, so that nothing is written that rests on a drop which may be lost.
     pub(crate) fn commit(&mut self, requests: &[Request]) -> Vec<Answer> {
-        let is_alone = |request: &Request| request.trimming.is_some();
+        let is_alone = |request: &Request| request.trimming.is_some() || request.is_leaving;
         let groups = requests.chunk_by(|one, next| !is_alone(one) && !is_alone(next));
         groups.flat_map(|group| self.commit_group(group)).collect()
     }
@@ -115,7 +115,8 @@ impl Committer {
         // A segment is named by its first event, so it is not left before it has one; nor while
         // it may end in notes that no index has, for those are read from the last segment only.
         let has_events = self.log.read().open.events() > 0;
-        let room = if has_events && self.tail.is_full_for(needed) {
+        let is_left = requests.iter().any(|request| request.is_leaving);
+        let room = if has_events && (is_left || self.tail.is_full_for(needed)) {
             self.roll(needed)
         } else {
             if self.is_due_to_seal() {
@@ -182,7 +183,7 @@ impl Committer {
 
     /// What is to be done next about the files of indexes; when is for the caller to choose.
     pub(crate) fn next_filing(&self) -> Option<Filing> {
-        Filing::next(&self.place, self.tail.growth().index_fan)
+        Filing::next(&self.place)
     }
 
     /// Judges a request, and puts what it writes into the frame and the state.

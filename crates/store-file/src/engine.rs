@@ -22,6 +22,7 @@ pub(crate) struct Engine {
     pub(crate) log: Arc<SharedLog>,
     pub(crate) snapshots: Snapshots,
     pub(crate) committer: Committer,
+    pub(crate) place: Place,
     pub(crate) epoch: Epoch,
     pub(crate) recovery: Recovery,
 }
@@ -46,10 +47,13 @@ impl Engine {
             indexes,
             identity,
             log: Arc::clone(&log),
+            fan: growth.index_fan,
+            work: Arc::default(),
         };
         Ok(Self {
             snapshots,
-            committer: Committer::new(place, tail),
+            committer: Committer::new(place.clone(), tail),
+            place,
             log,
             epoch: identity.epoch,
             recovery: report,

@@ -1,5 +1,5 @@
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::format::Label;
 use crate::index::{
@@ -19,6 +19,19 @@ pub(crate) struct Place {
     pub(crate) indexes: Arc<dyn Storage>,
     pub(crate) identity: Label,
     pub(crate) log: Arc<SharedLog>,
+    /// Indexes of one segment that are merged at a time while it is written to.
+    pub(crate) fan: usize,
+    /// Held by the one who works on the files.
+    pub(crate) work: Arc<Mutex<()>>,
+}
+
+impl Place {
+    /// Waits until nobody else works on the files.
+    pub(crate) fn alone(&self) -> MutexGuard<'_, ()> {
+        self.work
+            .lock()
+            .expect("no code panics while it works on the files")
+    }
 }
 
 /// Work on the files of indexes, and of segments that were left. Nobody waits for it: what is
@@ -26,7 +39,6 @@ pub(crate) struct Place {
 #[derive(Debug)]
 pub(crate) struct Filing {
     place: Place,
-    task: Task,
 }
 
 #[derive(Debug)]
@@ -41,11 +53,10 @@ enum Task {
 
 impl Filing {
     /// What is to be done next.
-    pub(crate) fn next(place: &Place, fan: usize) -> Option<Self> {
-        let task = Task::next(&place.log.read(), fan)?;
+    pub(crate) fn next(place: &Place) -> Option<Self> {
+        Task::next(&place.log.read(), place.fan)?;
         Some(Self {
             place: place.clone(),
-            task,
         })
     }
 
@@ -54,10 +65,14 @@ impl Filing {
     /// # Errors
     /// Of the medium. It is no failure of the log: the indexes stay as they are.
     pub(crate) fn run(self) -> io::Result<()> {
-        match &self.task {
-            Task::File(sealed) => self.file(sealed),
-            Task::Merge(parts) => self.merge(parts),
-            Task::Remove(indexes) => self.remove(indexes),
+        let _alone = self.place.alone();
+        // Another may have done it meanwhile.
+        let task = Task::next(&self.place.log.read(), self.place.fan);
+        match task {
+            None => Ok(()),
+            Some(Task::File(sealed)) => self.file(&sealed),
+            Some(Task::Merge(parts)) => self.merge(&parts),
+            Some(Task::Remove(indexes)) => self.remove(&indexes),
         }
     }
 

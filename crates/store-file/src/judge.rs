@@ -28,6 +28,9 @@ pub(crate) fn judge(state: &State, request: &Request) -> Result<Verdict, BadInde
         }
         return answered(Ok(state.repeated(key, kept)?));
     }
+    if request.is_leaving {
+        return answered(Ok(state.open.appended(state.last() + 1, 0)));
+    }
     if let Some(trimming) = &request.trimming
         && !trimming.settle(state)?
     {

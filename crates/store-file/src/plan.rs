@@ -205,6 +205,9 @@ impl Stretch {
 
     /// Adds an event to the run it lies beside, or to a new one.
     fn take(&mut self, position: u64, slot: Slot, place: Place<'_>) {
+        if slot.is_stub() {
+            return;
+        }
         let found = Found { position, slot };
         self.bytes += u64::from(slot.bytes);
         self.events += 1;

@@ -13,6 +13,8 @@ pub(crate) struct Request {
     pub(crate) checkpoint: Option<Checkpoint>,
     /// What is to be dropped, where there is nothing else to be done.
     pub(crate) trimming: Option<Trimming>,
+    /// Whether the last segment is to be left, and nothing else to be done.
+    pub(crate) is_leaving: bool,
     /// Bytes in the body of a frame.
     pub(crate) bytes: usize,
 }
@@ -47,6 +49,7 @@ impl Request {
             identity,
             checkpoint,
             trimming: None,
+            is_leaving: false,
             bytes,
         })
     }
@@ -65,6 +68,14 @@ impl Request {
         Self {
             bytes: Note::Trim(trimming.trim.clone()).bytes(),
             trimming: Some(trimming),
+            ..Self::default()
+        }
+    }
+
+    /// A request to go on in another segment, where the last one has events.
+    pub(crate) fn of_leaving() -> Self {
+        Self {
+            is_leaving: true,
             ..Self::default()
         }
     }

@@ -2,8 +2,8 @@ use bytes::Bytes;
 
 use crate::error::{Damage, OpenError};
 use crate::format::{
-    ALIGNMENT, AppendHead, BodyReader, Entry, FRAME_HEADER_BYTES, FrameHeader, could_be_torn,
-    decode, u64_of,
+    ALIGNMENT, AppendHead, BodyReader, Entry, FRAME_HEADER_BYTES, FrameHeader, Record,
+    could_be_torn, decode, u64_of,
 };
 use crate::index::{Kept, MemoryIndex, Sealed};
 use crate::notes::Notes;
@@ -260,12 +260,25 @@ impl<'a> Scan<'a> {
     ) -> Result<(), &'static str> {
         let first = self.index.last() + 1;
         for position in first..first + u64::from(head.events) {
-            let (event, length) = decode(&reader.rest(), position, self.segment.seed)?;
-            let version = event.version();
-            let before = version.map_or(0, |version| version.get() - 1);
+            let rest = reader.rest();
+            let record = Record::first_in(&rest)?;
+            let length = record.as_bytes().len();
             let offset = self.at + u64_of(FRAME_HEADER_BYTES + reader.at());
-            let bytes = u32::try_from(length).map_err(|_| "an event is too long")?;
-            if self.index.push(event.as_ref(), before, offset, bytes) != version {
+            let is_next = if record.is_stub() {
+                record.check(position, self.segment.seed)?;
+                let place = record.place()?;
+                let version = place.as_ref().map(|place| place.version);
+                let before = version.map_or(0, |version| version.get() - 1);
+                let stream = place.as_ref().map(|place| &place.name);
+                self.index.push_stub(stream, before, offset) == version
+            } else {
+                let (event, _) = decode(&rest, position, self.segment.seed)?;
+                let version = event.version();
+                let before = version.map_or(0, |version| version.get() - 1);
+                let bytes = u32::try_from(length).map_err(|_| "an event is too long")?;
+                self.index.push(event.as_ref(), before, offset, bytes) == version
+            };
+            if !is_next {
                 return Err("an event does not follow the one before it in its stream");
             }
             reader.skip(length);

@@ -126,6 +126,23 @@ impl State {
         is_there
     }
 
+    /// Puts a segment that was rewritten in the place of the old one, with its index.
+    pub(crate) fn exchange(&mut self, old: &Arc<Segment>, new: Arc<Segment>, index: Sealed) {
+        let is_old = |sealed: &Sealed| Arc::ptr_eq(sealed.segment(), old);
+        let begin = self
+            .sealed
+            .partition_point(|sealed| sealed.last() < new.first);
+        let count = self.sealed[begin..]
+            .iter()
+            .take_while(|it| is_old(it))
+            .count();
+        let mut segments = self.segments.iter_mut();
+        if let Some(segment) = segments.find(|segment| Arc::ptr_eq(segment, old)) {
+            *segment = new;
+            self.sealed.splice(begin..begin + count, [index]);
+        }
+    }
+
     /// What a key was used for.
     pub(crate) fn key(&self, key: &IdempotencyKey) -> Result<Option<Kept>, BadIndex> {
         let sealed = self.sealed.iter().rev().map(Sealed::view);

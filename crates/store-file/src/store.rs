@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::SystemTime;
 
 use eventwire_store::backend::{self, Log};
@@ -13,8 +13,10 @@ use thiserror::Error;
 
 use crate::boundary::Boundary;
 use crate::committer::Answer;
+use crate::compaction::{Compacted, compact, is_last_concerned};
 use crate::engine::Engine;
 use crate::error::OpenError;
+use crate::filing::Place;
 use crate::format::{Checkpoint, Trim};
 use crate::log::SharedLog;
 use crate::number;
@@ -50,6 +52,8 @@ struct Handle {
     snapshots: Snapshots,
     queue: Arc<Queue<Clerk>>,
     writer: Writer,
+    /// None once the store is closed.
+    files: Mutex<Option<Place>>,
     epoch: Epoch,
     capabilities: Capabilities,
     recovery: Recovery,
@@ -90,6 +94,7 @@ impl FileStore {
                 snapshots: engine.snapshots,
                 queue,
                 writer,
+                files: Mutex::new(Some(engine.place)),
                 epoch: engine.epoch,
                 capabilities: Capabilities::full(Survives::PowerLoss, options.limits),
                 recovery: engine.recovery,
@@ -143,6 +148,29 @@ impl FileStore {
         LogReader::new(Arc::clone(&self.handle.log), after)
     }
 
+    /// Takes what was dropped out of the files: removes those of which nothing is held, and writes
+    /// those again that hold anything that was dropped, without it. Where the last one does, the
+    /// log goes on in another first. Of a dropped event nothing is left afterwards but its place
+    /// and the name of its stream.
+    ///
+    /// Nothing else changes: positions, versions and keys stay, and readers and writers go on
+    /// meanwhile. It needs space for one file of the log at a time.
+    ///
+    /// Blocks until it is done: it reads and writes every file that is concerned. Files are
+    /// removed without it; the rest is left for it, so that you choose when.
+    ///
+    /// # Errors
+    /// [`KeepError::Backend`], also where the disk is full: what was done before stays done, and
+    /// the rest can be done later. [`KeepError::Closed`] and [`KeepError::Poisoned`], as for an
+    /// append.
+    ///
+    /// # Durability
+    /// What was dropped is gone from the medium's files on return. The medium may keep copies of
+    /// its own, and so do backups.
+    pub fn compact(&self) -> Result<Compacted, KeepError> {
+        self.handle.compact()
+    }
+
     /// Closes the store: writes what was appended before, answers it, and lets others open
     /// the directory. Later appends answer [`AppendError::Closed`], subscriptions end with
     /// [`ReadError::Closed`] once they have caught up, and what is there can still be read.
@@ -161,7 +189,32 @@ impl Handle {
         if !self.queue.is_led_here() {
             self.writer.join();
         }
+        // Waits for who is compacting, and lets go of the directory.
+        *self.files() = None;
         self.log.watermark().close();
+    }
+
+    fn files(&self) -> MutexGuard<'_, Option<Place>> {
+        self.files
+            .lock()
+            .expect("no code panics while it compacts the store")
+    }
+
+    fn compact(&self) -> Result<Compacted, KeepError> {
+        if let Some(failure) = self.log.failure() {
+            let cause = Box::new(failure.clone());
+            return Err(KeepError::Poisoned { cause });
+        }
+        let is_concerned = self.log.mending(is_last_concerned);
+        if is_concerned.map_err(|error| KeepError::Backend(Box::new(error)))? {
+            self.carry_out(Request::of_leaving()).map_err(not_kept)?;
+        }
+        // Only now: whoever writes may have to wait for this, who closes the store.
+        let files = self.files();
+        let Some(place) = &*files else {
+            return Err(KeepError::Closed);
+        };
+        compact(place).map_err(|error| KeepError::Backend(Box::new(error)))
     }
 
     fn submit(

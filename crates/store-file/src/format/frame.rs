@@ -199,6 +199,22 @@ impl FrameBuffer {
         self.entries += 1;
     }
 
+    /// Begins an append whose records are to follow one by one.
+    pub(crate) fn begin_append(
+        &mut self,
+        events: u32,
+        identity: Option<&(IdempotencyKey, Fingerprint)>,
+    ) {
+        body::encode_head(usize_of(events), identity, &mut self.bytes);
+        self.events += events;
+        self.entries += 1;
+    }
+
+    /// Adds a record to an append that was begun.
+    pub(crate) fn push_record(&mut self, record: &[u8]) {
+        self.bytes.extend_from_slice(record);
+    }
+
     /// Adds a note.
     pub(crate) fn push_note(&mut self, note: &Note) {
         note.encode(&mut self.bytes);

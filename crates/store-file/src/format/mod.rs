@@ -28,7 +28,7 @@ pub(crate) use page::{
 };
 pub(crate) use places::{decode_places, encode_places};
 pub(crate) use record::{
-    FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, Tags, decode, record_bytes,
+    FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, Tags, decode, encode_stub, record_bytes,
 };
 
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot, snapshot_name};

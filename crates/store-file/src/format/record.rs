@@ -16,6 +16,9 @@ pub(crate) const FIXED_BYTES: usize = 52;
 /// Where the bytes begin that a record's checksum covers.
 const SUMMED_FROM: usize = 8;
 
+const VERSION_AT: usize = 32;
+const TYPE_LENGTH_AT: usize = 48;
+
 /// What the store adds to an event when it takes it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Placing {
@@ -153,6 +156,28 @@ impl<'a> Record<'a> {
         Self { bytes }
     }
 
+    /// Whether it is the stub that a dropped event has left: it has no type.
+    #[inline]
+    pub(crate) fn is_stub(&self) -> bool {
+        self.type_bytes() == 0
+    }
+
+    /// The event's place in its stream, which a stub has too.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub(crate) fn place(&self) -> Result<Option<StreamPlace>, &'static str> {
+        match (self.stream(), self.version()) {
+            ([], None) => Ok(None),
+            ([_, ..], Some(version)) => {
+                let name = StreamName::from_bytes(Bytes::copy_from_slice(self.stream()))
+                    .map_err(|_| NO_NAME)?;
+                Ok(Some(StreamPlace { name, version }))
+            }
+            _ => Err(NO_PLACE),
+        }
+    }
+
     /// All of it.
     pub(crate) fn as_bytes(&self) -> &'a [u8] {
         self.bytes
@@ -288,6 +313,27 @@ pub(crate) fn decode(
     let record = Record::first_in(bytes)?;
     record.check(position, seed)?;
     Ok((record.to_event(bytes, position)?, record.as_bytes().len()))
+}
+
+/// Writes the stub of an event at the end of `out`.
+pub(crate) fn encode_stub(
+    place: Option<&StreamPlace>,
+    position: u64,
+    seed: Seed,
+    out: &mut Vec<u8>,
+) {
+    let begin = out.len();
+    let stream = place.map_or("", |place| place.name.as_str());
+    let version = place.map_or(0, |place| place.version.get());
+    out.extend_from_slice(&u32_of(FIXED_BYTES + stream.len()).to_le_bytes());
+    out.resize(begin + VERSION_AT, 0);
+    out.extend_from_slice(&version.to_le_bytes());
+    out.resize(begin + TYPE_LENGTH_AT + 1, 0);
+    out.push(name_bytes(stream));
+    out.resize(begin + FIXED_BYTES, 0);
+    out.extend_from_slice(stream.as_bytes());
+    let sum = seed.checksum(Part::Record, position, &out[begin + SUMMED_FROM..]);
+    out[begin + 4..begin + SUMMED_FROM].copy_from_slice(&sum.to_le_bytes());
 }
 
 impl Record<'_> {
@@ -479,6 +525,35 @@ mod tests {
                 decode(&Bytes::from(flipped), 9, seed()).is_err(),
                 "bit {bit}"
             );
+        }
+    }
+
+    #[test]
+    fn a_stub_has_the_place_of_an_event_and_nothing_else() {
+        for version in [Some(Version::FIRST), None] {
+            let event = if version.is_some() {
+                event()
+            } else {
+                NewEvent::new(EventType::new("posted").unwrap(), "data")
+            };
+            let whole = encoded(&event, &placing(version));
+            let record = Record::first_in(&whole).unwrap();
+            assert!(!record.is_stub());
+            let place = record.place().unwrap();
+            assert_eq!(place.as_ref().map(|place| place.version), version);
+            let mut stub = Vec::new();
+            encode_stub(place.as_ref(), 9, seed(), &mut stub);
+            let name = place.as_ref().map_or("", |place| place.name.as_str());
+            assert_eq!(stub.len(), FIXED_BYTES + name.len());
+            assert!(stub.ends_with(name.as_bytes()));
+            assert!(!stub.windows(4).any(|bytes| bytes == b"data"));
+            let stub = Bytes::from(stub);
+            let record = Record::first_in(&stub).unwrap();
+            assert!(record.is_stub());
+            assert_eq!(record.place(), Ok(place));
+            assert!(record.check(9, seed()).is_ok());
+            assert!(record.check(10, seed()).is_err());
+            assert!(decode(&stub, 9, seed()).is_err());
         }
     }
 

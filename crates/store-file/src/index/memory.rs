@@ -36,6 +36,11 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
+    /// Whether the event was dropped and there is nothing to be read.
+    pub(crate) fn is_stub(self) -> bool {
+        self.bytes == 0
+    }
+
     /// The bytes of the event's names, metadata and payload, and one for each tag.
     pub(crate) fn content_bytes(self) -> u64 {
         u64::from(self.bytes).saturating_sub(u64_of(RECORD_FIXED_BYTES))
@@ -135,6 +140,23 @@ impl MemoryIndex {
         self.slots.push(Slot {
             offset,
             bytes,
+            stream: placed.map(|(stream, _)| stream),
+        });
+        placed.map(|(_, version)| version)
+    }
+
+    /// Puts the stub of an event in that was dropped.
+    pub(crate) fn push_stub(
+        &mut self,
+        stream: Option<&StreamName>,
+        before: u64,
+        offset: u64,
+    ) -> Option<Version> {
+        let position = self.last() + 1;
+        let placed = stream.map(|name| self.streams.push(name, position, before));
+        self.slots.push(Slot {
+            offset,
+            bytes: 0,
             stream: placed.map(|(stream, _)| stream),
         });
         placed.map(|(_, version)| version)

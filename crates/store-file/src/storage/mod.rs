@@ -93,6 +93,11 @@ impl<'a> Unpublished<'a> {
         })
     }
 
+    /// Gives it up, and back what room it took. Where that fails, opening the store does it.
+    pub(crate) fn abandon(self) {
+        drop(self.storage.remove(&unfinished(self.name)));
+    }
+
     /// Gives the file its name. Where this fails, nothing has that name.
     ///
     /// # Durability

@@ -39,6 +39,16 @@ impl Account {
         held.map(|entry| entry.payload.clone()).collect()
     }
 
+    /// The payloads that were dropped, of those that are not a part of others.
+    pub(super) fn dropped(&self) -> Payloads {
+        let held = self.held();
+        let dropped = self.entries.iter().filter(|entry| !entry.is_held);
+        let payloads = dropped.map(|entry| entry.payload.clone());
+        payloads
+            .filter(|payload| !held.iter().any(|held| held.contains(payload)))
+            .collect()
+    }
+
     pub(super) fn has(&self, payload: &str) -> bool {
         self.entries.iter().any(|entry| entry.payload == payload)
     }

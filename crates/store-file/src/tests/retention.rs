@@ -1,9 +1,10 @@
 use std::io::ErrorKind;
 
-use eventwire_store::{Append, EventType, NewEvent};
+use eventwire_store::{Append, Direction, EventType, NewEvent, Query, StreamName};
 
 use super::Run;
 use super::workload::{Workload, file_indexes, open, payloads};
+use crate::compaction::{Compacted, compact};
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::format::Trim;
@@ -102,28 +103,42 @@ fn remainders_are_merged() {
     );
 }
 
-/// The end comes at any operation of a trim and of what follows it.
+/// The end comes at any operation of a trim of the log and of what follows it.
 fn survives(fault: Fault) {
     let (medium, workload, engine) = shortened(3);
     drop(engine);
-    let trims = |medium: &Simulated, workload: &mut Workload| {
-        let Ok(mut engine) = open(medium) else {
-            return;
-        };
+    survives_in(fault, &medium, &workload, |engine, workload| {
         let to = engine.log.shown();
-        workload.drops(&mut engine, Trim::Log { to });
-        file_indexes(&engine);
+        workload.drops(engine, Trim::Log { to });
+        file_indexes(engine);
+    });
+}
+
+fn survives_in(
+    fault: Fault,
+    medium: &Simulated,
+    workload: &Workload,
+    work: impl Fn(&mut Engine, &mut Workload),
+) {
+    let works = |medium: &Simulated, workload: &mut Workload| {
+        if let Ok(mut engine) = open(medium) {
+            work(&mut engine, workload);
+        }
     };
     let whole = medium.copy();
     let begun = whole.operations();
-    trims(&whole, &mut workload.clone());
-    assert!(names(&whole, ".log").len() < names(&medium, ".log").len());
+    works(&whole, &mut workload.clone());
+    let length = |medium: &Simulated| -> usize {
+        let logs = names(medium, ".log");
+        logs.iter().map(|name| medium.bytes(name).len()).sum()
+    };
+    assert!(length(&whole) < length(medium), "nothing is given back");
     for operation in 0..whole.operations() - begun {
         let _run = Run(format!("{fault:?} at operation {operation}"));
         let medium = medium.copy();
         let mut workload = workload.clone();
         medium.fail_at(operation, fault);
-        trims(&medium, &mut workload);
+        works(&medium, &mut workload);
         for medium in [medium.after_kill(), medium.after_power_cut()] {
             let mut workload = workload.clone();
             let mut engine = open(&medium).expect("it opens again");
@@ -249,4 +264,152 @@ fn a_shortened_store_is_repaired() {
     let append = Request::new(Append::new().event(posted)).expect("it is small");
     let answer = engine.committer.commit(&[append]).remove(0);
     assert_eq!(answer.expect("it writes").last(), number::position(at));
+}
+
+/// A store of several segments that has dropped much of what is in them, and can say of what.
+fn riddled(seed: u64) -> (Simulated, Workload) {
+    let medium = Simulated::new(seed);
+    let mut workload = Workload::that_keeps_all(seed);
+    let mut engine = open(&medium).expect("nothing fails");
+    while engine.log.read().segments.len() < 4 {
+        workload.run(&mut engine, 1);
+    }
+    let last = engine.log.shown();
+    let state = engine.log.read();
+    let to = (state.segments[0].first + state.segments[1].first) / 2;
+    drop(state);
+    let stream = |name| StreamName::new(name).expect("a name");
+    for trim in [
+        Trim::Log { to },
+        Trim::Deletion {
+            stream: stream("passing-0"),
+            to: 0,
+        },
+        Trim::Stream {
+            stream: stream("room-1"),
+            to: last - 3,
+        },
+    ] {
+        assert!(workload.drops(&mut engine, trim));
+    }
+    (medium, workload)
+}
+
+/// What was dropped is in no file afterwards, and nothing else has changed.
+#[test]
+fn compacting_takes_out_what_was_dropped_and_nothing_else() {
+    for seed in super::seeds(6) {
+        let _run = Run(format!("seed {seed}"));
+        let (medium, mut workload) = riddled(seed);
+        let mut engine = open(&medium).expect("nothing fails");
+        let before = payloads(&engine.log).expect("it can be read");
+        let request = Request::of_leaving();
+        assert!(
+            engine
+                .committer
+                .commit(&[request])
+                .pop()
+                .expect("one answer")
+                .is_ok()
+        );
+        let compacted = compact(&engine.place).expect("nothing fails");
+        assert!(compacted.segments_rewritten > 1, "{compacted:?}");
+        assert!(compacted.bytes > 2000, "{compacted:?}");
+        assert_eq!(payloads(&engine.log).expect("it can be read"), before);
+        assert!(workload.check(&mut engine), "what is open");
+        for name in names(&medium, ".log") {
+            let bytes = medium.bytes(&name);
+            for payload in workload.dropped() {
+                // A payload follows the only tag, of four bytes.
+                let mut windows = bytes.windows(payload.len() + 4);
+                let is_there = windows
+                    .any(|found| found.starts_with(b"by:") && found[4..] == *payload.as_bytes());
+                assert!(!is_there, "{payload} is still in {name}");
+            }
+        }
+        assert!(compacted.is_complete, "{compacted:?}");
+        let again = compact(&engine.place).expect("nothing fails");
+        let nothing = Compacted {
+            is_complete: true,
+            ..Compacted::default()
+        };
+        assert_eq!(again, nothing, "there is nothing left to do");
+
+        let mut engine = open(&medium).expect("nothing is missing");
+        assert_eq!(engine.recovery.segments_read, 1, "indexes fit");
+        assert!(workload.check(&mut engine), "what was opened");
+        for name in medium.within("indexes").list().expect("nothing fails") {
+            let indexes = medium.within("indexes");
+            indexes.remove(&name).expect("it is there");
+        }
+        let mut engine = open(&medium).expect("indexes are made again");
+        assert!(workload.check(&mut engine), "what was made again");
+        let report = inspect(&medium, &mut |_| {}).expect("nothing fails");
+        assert!(report.is_whole(), "{:?}", report.findings);
+        workload.run(&mut engine, 10);
+        assert!(workload.check(&mut engine), "what goes on");
+    }
+}
+
+#[test]
+fn an_end_at_any_operation_of_compacting_loses_nothing() {
+    let (medium, workload) = riddled(2);
+    for fault in [
+        Fault::PowerCut,
+        Fault::Kill,
+        Fault::Error(ErrorKind::Other),
+        Fault::Error(ErrorKind::StorageFull),
+    ] {
+        survives_in(fault, &medium, &workload, |engine, _| {
+            drop(compact(&engine.place));
+        });
+    }
+}
+
+/// An index that was made before its segment was rewritten is not believed afterwards.
+#[test]
+fn an_index_of_another_generation_is_not_believed() {
+    let (medium, mut workload) = riddled(1);
+    let engine = open(&medium).expect("nothing fails");
+    file_indexes(&engine);
+    let indexes = medium.within("indexes");
+    let old: Vec<_> = indexes.list().expect("nothing fails");
+    let old: Vec<_> = old.iter().map(|name| (name, indexes.bytes(name))).collect();
+    let compacted = compact(&engine.place).expect("nothing fails");
+    drop(engine);
+    for (name, bytes) in &old {
+        let file = indexes.create(name).expect("nothing fails");
+        file.write_at(bytes, 0).expect("nothing fails");
+    }
+    let mut engine = open(&medium).expect("indexes are made again");
+    assert!(engine.recovery.segments_read > compacted.segments_rewritten);
+    assert!(workload.check(&mut engine));
+}
+
+/// A reader that has planned what to read reads it, though the segment is rewritten or goes.
+#[test]
+fn a_scan_goes_on_in_a_file_that_is_replaced_or_removed() {
+    let (medium, mut workload) = riddled(1);
+    let mut engine = open(&medium).expect("nothing fails");
+    file_indexes(&engine);
+    let plan = |engine: &Engine| {
+        let after = number::position(0);
+        let forward = Direction::Forward { after };
+        engine
+            .log
+            .plan(&Query::all(), forward, usize::MAX)
+            .expect("it can be planned")
+    };
+    let expected: Vec<_> = plan(&engine).read().expect("it can be read").events;
+    let planned = plan(&engine);
+    let compacted = compact(&engine.place).expect("nothing fails");
+    assert!(compacted.segments_rewritten > 0);
+    assert_eq!(planned.read().expect("it can be read").events, expected);
+
+    let planned = plan(&engine);
+    let to = engine.log.shown();
+    assert!(workload.drops(&mut engine, Trim::Log { to }));
+    file_indexes(&engine);
+    assert_eq!(names(&medium, ".log").len(), 1);
+    assert_eq!(planned.read().expect("it can be read").events, expected);
 }

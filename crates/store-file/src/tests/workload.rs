@@ -9,6 +9,7 @@ use eventwire_store::{
 use futures_executor::block_on;
 
 use super::account::{Account, Checkpoints};
+use crate::compaction::compact;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::format::{Checkpoint, Trim, in_memory};
@@ -130,6 +131,10 @@ impl Workload {
             self.commit(engine, requests);
             if self.random.bool() {
                 file_indexes(engine);
+            }
+            if !self.keeps_all && self.random.u8(..6) == 0 {
+                // What fails is left as it was.
+                drop(compact(&engine.place));
             }
             self.keep_snapshot(engine);
         }
@@ -334,6 +339,11 @@ impl Workload {
             assert_eq!(found.map(Version::get), Some(version), "{stream}");
         }
         true
+    }
+
+    /// The payloads of dropped events that are like no other.
+    pub(super) fn dropped(&self) -> Payloads {
+        self.certain.dropped()
     }
 
     /// The position of the last event.

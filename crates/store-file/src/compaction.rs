@@ -1,0 +1,170 @@
+use std::io;
+use std::sync::Arc;
+
+use eventwire_store::Query;
+
+use crate::filing::{Filing, Place};
+use crate::index::{BadIndex, Sealed, SealedIndex, Search, View};
+use crate::notes::Notes;
+use crate::rewriting::Rewriting;
+use crate::scan::{Frontier, Scan};
+use crate::segment::Segment;
+use crate::state::State;
+
+/// What compacting a store came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Compacted {
+    /// Files of the log that were removed, because all their events were dropped.
+    pub segments_removed: usize,
+    /// Files of the log that were written again without what was dropped of them.
+    pub segments_rewritten: usize,
+    /// Bytes of the log that were given back.
+    pub bytes: u64,
+    /// Whether nothing that was dropped is left in any file. The last file can be left only with
+    /// an event that no index has yet: where it holds something still, compact again after the
+    /// next append.
+    pub is_complete: bool,
+}
+
+/// Takes out of the files of a log what was dropped, but for the last one.
+///
+/// # Errors
+/// Of the medium, and of damage. What was done before stays done, and all is as it was else.
+pub(crate) fn compact(place: &Place) -> io::Result<Compacted> {
+    let before = files(&place.log.read())?;
+    let mut compacted = Compacted::default();
+    catch_up(place)?;
+    let segments = left(&place.log.read());
+    for segment in segments {
+        if rewrite(place, &segment)? {
+            compacted.segments_rewritten += 1;
+            catch_up(place)?;
+        }
+    }
+    let after = files(&place.log.read())?;
+    let is_gone = |first: u64| after.iter().all(|&(other, _)| other != first);
+    for (first, bytes) in before {
+        let left = after.iter().find(|&&(other, _)| other == first);
+        compacted.segments_removed += usize::from(is_gone(first));
+        compacted.bytes += bytes.saturating_sub(left.map_or(0, |&(_, bytes)| bytes));
+    }
+    compacted.is_complete = !is_anything_left(place)?;
+    Ok(compacted)
+}
+
+/// Whether the last segment has anything that was dropped.
+pub(crate) fn is_last_concerned(state: &State) -> Result<bool, BadIndex> {
+    let first = state.segments.last().map_or(1, |segment| segment.first);
+    let mut views = state.views().filter(|view| view.first() >= first);
+    let log_to = state.notes.dropped.log_to();
+    let is_concerned = |view: View<'_>| {
+        let count = state.hidden(view)?.count(0, view.last());
+        Ok(count > 0 || log_to >= view.first())
+    };
+    views.try_fold(false, |found, view| Ok(found || is_concerned(view)?))
+}
+
+/// Does what is to be done about the files of indexes, and removes whole segments.
+fn catch_up(place: &Place) -> io::Result<()> {
+    while let Some(filing) = Filing::next(place) {
+        filing.run()?;
+    }
+    Ok(())
+}
+
+/// The segments that were left.
+fn left(state: &State) -> Vec<Arc<Segment>> {
+    let (_, left) = state.segments.split_last().expect("a log has a segment");
+    left.to_vec()
+}
+
+/// The first positions of the segments that were left, and the lengths of their files.
+fn files(state: &State) -> io::Result<Vec<(u64, u64)>> {
+    let files = left(state).into_iter();
+    files
+        .map(|segment| Ok((segment.first, segment.file.length()?)))
+        .collect()
+}
+
+/// Writes a segment again, where it has anything that was dropped; says whether it had.
+fn rewrite(place: &Place, segment: &Arc<Segment>) -> io::Result<bool> {
+    let _alone = place.alone();
+    let log = &place.log;
+    let state = log.read();
+    let of_segment = |sealed: &&Sealed| Arc::ptr_eq(sealed.segment(), segment);
+    let indexes: Vec<Sealed> = state.sealed.iter().filter(of_segment).cloned().collect();
+    let log_to = state.notes.dropped.log_to();
+    drop(state);
+    let [index] = &indexes[..] else {
+        // It is gone, or one of its indexes has just been made again.
+        return Ok(false);
+    };
+    let hidden = log.look_at(index.last(), |_, _, hidden| Ok(hidden));
+    let Some(hidden) = hidden.map_err(io::Error::other)? else {
+        return Ok(false);
+    };
+    if !is_concerned(place, index.last(), log_to)? {
+        return Ok(false);
+    }
+    let notes = index.notes().map_err(|bad| mended(place, bad))?;
+    let rewriting = Rewriting::new(segment, index.end(), log_to, &hidden);
+    let rewritten = Arc::new(rewriting.run(&*place.storage)?);
+    let scanned = Scan::new(
+        &rewritten,
+        Frontier::after(None, &rewritten),
+        &mut Notes::default(),
+    )
+    .and_then(Scan::run)
+    .map_err(io::Error::other)?;
+    let last_frame = scanned.last_frame.expect("an index is of frames");
+    let sealed = Sealed::Memory(Arc::new(SealedIndex {
+        segment: Arc::clone(&rewritten),
+        index: scanned.index,
+        notes,
+        last_frame: last_frame.at,
+        end: scanned.at,
+    }));
+    log.write().exchange(segment, rewritten, sealed);
+    place.storage.sync()?;
+    Ok(true)
+}
+
+/// Whether the index of the events around a position has any that was dropped and is no stub.
+fn is_concerned(place: &Place, at: u64, log_to: u64) -> io::Result<bool> {
+    let looked = place.log.look_at(at, |view, _, hidden| {
+        let search = Search::new(view, &Query::all())?;
+        for at in view.first()..=view.last() {
+            let is_held = at > log_to && hidden.shown_from(at) == at;
+            if !is_held && !search.slot(at)?.is_stub() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    });
+    Ok(looked.map_err(io::Error::other)?.unwrap_or(false))
+}
+
+/// Whether any index has an event that was dropped and is no stub.
+fn is_anything_left(place: &Place) -> io::Result<bool> {
+    let state = place.log.read();
+    let lasts: Vec<u64> = state.sealed.iter().map(Sealed::last).collect();
+    let log_to = state.notes.dropped.log_to();
+    drop(state);
+    let mut found = place
+        .log
+        .mending(is_last_concerned)
+        .map_err(io::Error::other)?;
+    for last in lasts {
+        found = found || is_concerned(place, last, log_to)?;
+    }
+    Ok(found)
+}
+
+/// An index is bad: it is made again, for the next time.
+fn mended(place: &Place, bad: BadIndex) -> io::Error {
+    match place.log.mend(bad) {
+        Ok(()) => io::Error::other("an index had to be made again; compact once more"),
+        Err(error) => io::Error::other(error),
+    }
+}

@@ -1,0 +1,253 @@
+//! Dropping events while the store is read and written, on real files.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{fs, thread};
+
+use eventwire_store::{
+    Append, EventStore, EventType, Expect, IdempotencyKey, Item, Keep, KeepError, NewEvent,
+    Position, Query, ReadOptions, RecordedEvent, Retention, Start, StreamName, Version,
+};
+use eventwire_store_file::{FileOptions, FileStore};
+use futures_executor::block_on;
+
+fn open(path: &Path) -> FileStore {
+    FileOptions::new()
+        .segment_bytes(16 << 10)
+        .open(path)
+        .unwrap()
+}
+
+fn stream(name: &str) -> StreamName {
+    StreamName::new(name).unwrap()
+}
+
+fn post(store: &FileStore, name: &str, text: String) -> Position {
+    let posted = NewEvent::new(EventType::new("posted").unwrap(), text);
+    let append = Append::to(stream(name)).event(posted);
+    block_on(store.append(append)).unwrap().last()
+}
+
+fn items(store: &FileStore, query: Query, options: ReadOptions) -> Vec<Item> {
+    block_on(async {
+        let mut read = store.read(query, options);
+        let mut items = Vec::new();
+        while let Some(item) = read.next().await {
+            items.push(item.unwrap());
+        }
+        items
+    })
+}
+
+fn events(items: &[Item]) -> Vec<&RecordedEvent> {
+    let items = items.iter();
+    items
+        .filter_map(|item| match item {
+            Item::Event(event) => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Whether any file of a store holds some bytes.
+fn is_on_disk(path: &Path, wanted: &[u8]) -> bool {
+    fs::read_dir(path).unwrap().any(|entry| {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            return is_on_disk(&path, wanted);
+        }
+        let bytes = fs::read(path).unwrap();
+        bytes.windows(wanted.len()).any(|found| found == wanted)
+    })
+}
+
+#[test]
+fn what_a_deleted_stream_held_is_gone_from_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    for n in 0..300 {
+        post(&store, "person-1", format!("a secret of the first, {n}"));
+        post(&store, "person-2", format!("what the second said, {n}"));
+    }
+    let before = items(
+        &store,
+        Query::stream(stream("person-2")),
+        ReadOptions::all(),
+    );
+    let deleted = block_on(store.delete_stream(stream("person-1"))).unwrap();
+    assert_eq!(deleted.events, 300);
+    assert!(is_on_disk(directory.path(), b"a secret of the first"));
+    let compacted = store.compact().unwrap();
+    assert!(compacted.segments_rewritten > 2, "{compacted:?}");
+    assert!(
+        compacted.bytes > 6000 && compacted.is_complete,
+        "{compacted:?}"
+    );
+    assert!(!is_on_disk(directory.path(), b"a secret of the first"));
+    assert!(is_on_disk(directory.path(), b"what the second said, 299"));
+
+    drop(store);
+    for _ in 0..2 {
+        let store = open(directory.path());
+        let after = items(
+            &store,
+            Query::stream(stream("person-2")),
+            ReadOptions::all().limit(300),
+        );
+        assert_eq!(events(&after), events(&before));
+        let all = items(&store, Query::all(), ReadOptions::all().limit(300));
+        assert_eq!(events(&all), events(&before));
+        let mut lent = Vec::new();
+        let mut reader = store.reader(Position::ORIGIN);
+        while let Some(batch) = reader.next_batch().unwrap() {
+            lent.extend(
+                batch
+                    .into_iter()
+                    .map(|event| (event.position(), event.data().to_vec())),
+            );
+        }
+        let held = events(&before).into_iter();
+        let held = held.map(|event| (event.position, event.data.to_vec()));
+        assert!(lent[..300] == held.collect::<Vec<_>>());
+        let version = Expect::Exact(Version::new(300).unwrap());
+        let next = NewEvent::new(EventType::new("posted").unwrap(), "next");
+        let next = Append::to(stream("person-2")).expect(version).event(next);
+        let key = IdempotencyKey::new("next").unwrap();
+        block_on(store.append(next.key(key))).unwrap();
+        store.close();
+        assert!(matches!(store.compact(), Err(KeepError::Closed)));
+    }
+}
+
+#[test]
+fn space_is_given_back_when_the_log_is_trimmed() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let logs = || {
+        let names = fs::read_dir(directory.path()).unwrap();
+        let names = names.map(|entry| entry.unwrap().path());
+        names
+            .filter(|path| path.extension().is_some_and(|it| it == "log"))
+            .count()
+    };
+    for n in 0..1000 {
+        post(
+            &store,
+            &format!("room-{}", n % 7),
+            format!("{n} {}", "x".repeat(100)),
+        );
+    }
+    assert!(logs() > 8);
+    let trimmed = block_on(store.trim_log(Keep::all().max_events(100))).unwrap();
+    assert_eq!(trimmed.events, 900);
+    // Beside the writer, and at the latest when the store is closed.
+    store.close();
+    assert!(logs() < 4, "{} files", logs());
+    let store = open(directory.path());
+    assert_eq!(
+        events(&items(&store, Query::all(), ReadOptions::all())).len(),
+        100
+    );
+    let appended = NewEvent::new(EventType::new("posted").unwrap(), "next");
+    let append = Append::to(stream("room-0")).event(appended);
+    let appended = block_on(store.append(append)).unwrap();
+    assert_eq!(appended.version_of(&stream("room-0")), Version::new(144));
+}
+
+/// Readers and subscribers, while segments are dropped, rewritten and removed: each is shown
+/// every event that is held, once and in order, or told of a gap where it is not.
+#[test]
+fn readers_are_shown_what_is_held_or_told_while_it_goes() {
+    const EVENTS: u64 = 4000;
+    let directory = tempfile::tempdir().unwrap();
+    let store = open(directory.path());
+    let is_done = AtomicBool::new(false);
+    thread::scope(|threads| {
+        threads.spawn(|| {
+            for n in 1..=EVENTS {
+                let at = post(
+                    &store,
+                    &format!("room-{}", n % 5),
+                    format!("{n} {}", "x".repeat(90)),
+                );
+                assert_eq!(at.to_parts().1, n);
+            }
+            is_done.store(true, Ordering::Release);
+        });
+        threads.spawn(|| {
+            while !is_done.load(Ordering::Acquire) {
+                block_on(store.trim_log(Keep::all().max_events(600))).unwrap();
+                let keep = Keep::all().max_events(3);
+                drop(block_on(store.trim_stream(stream("room-3"), keep)));
+                store.compact().unwrap();
+            }
+        });
+        for _ in 0..2 {
+            threads.spawn(|| {
+                while !is_done.load(Ordering::Acquire) {
+                    let head = block_on(store.head()).unwrap();
+                    let dropped_to = block_on(store.dropped_to()).unwrap();
+                    follow(
+                        items(&store, Query::all(), ReadOptions::all()),
+                        dropped_to,
+                        head,
+                    );
+                }
+            });
+        }
+        threads.spawn(|| {
+            let subscription = store.subscribe(Query::all(), Start::After(Position::ORIGIN));
+            let all = block_on(until(subscription, EVENTS));
+            follow(all, Position::ORIGIN, Position::ORIGIN);
+        });
+    });
+    drop(store);
+    let store = open(directory.path());
+    let held = items(&store, Query::all(), ReadOptions::all());
+    let dropped_to = block_on(store.dropped_to()).unwrap();
+    follow(held, dropped_to, block_on(store.head()).unwrap());
+}
+
+async fn until(mut subscription: eventwire_store::EventStream, last: u64) -> Vec<Item> {
+    let mut items = Vec::new();
+    loop {
+        let item = subscription.next().await.unwrap().unwrap();
+        let is_last = matches!(&item, Item::CaughtUp(at) if at.to_parts().1 == last);
+        items.push(item);
+        if is_last {
+            return items;
+        }
+    }
+}
+
+/// Holds what a reader was shown against what was posted: from `after` or a place above it on, at
+/// least to `head`, only those of room-3 may be missing without a word.
+fn follow(items: Vec<Item>, after: Position, head: Position) {
+    let mut at = None;
+    for item in items {
+        match item {
+            Item::Event(event) => {
+                let position = event.position.to_parts().1;
+                let text = std::str::from_utf8(&event.data).unwrap();
+                assert!(
+                    text.starts_with(&format!("{position} ")),
+                    "{position}: {text}"
+                );
+                assert!(event.position > after);
+                let from = at.unwrap_or(position - 1);
+                let missing = from + 1..position;
+                let are_dropped = missing.clone().all(|missing| missing % 5 == 3);
+                assert!(position > from && are_dropped, "{missing:?} without a word");
+                at = Some(position);
+            }
+            Item::Gap { resumed_after, .. } => {
+                let resumed_after = resumed_after.to_parts().1;
+                assert!(at.is_none_or(|at| at < resumed_after));
+                at = Some(resumed_after);
+            }
+            Item::CaughtUp(place) => assert!(place >= head),
+            _ => {}
+        }
+    }
+}
