@@ -7,6 +7,7 @@ mod memory;
 mod parked;
 mod progress;
 mod projector;
+mod steering;
 
 use std::error::Error;
 use std::future::Future;
@@ -22,7 +23,8 @@ pub use inline::Inline;
 pub use memory::MemoryView;
 pub use parked::{Parked, ParkedEvent};
 pub use progress::{Lag, Progress, Reach, Stopped};
-pub use projector::{Projector, Steering};
+pub use projector::Projector;
+pub use steering::Steering;
 
 /// A view: what events make of it, and how far it has taken them in.
 ///

@@ -7,7 +7,7 @@ use std::task::Poll;
 use eventwire_store::{
     Cursor, EventStore, EventStream, Item, NameError, Position, ReadOptions, RecordedEvent, Start,
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, SystemClock};
@@ -16,6 +16,7 @@ use crate::fold::UnknownEvents;
 use crate::lease::{Held, Lease, LeaseError, Taking};
 use crate::projection::parked::ParkReason;
 use crate::projection::progress::Teller;
+use crate::projection::steering::{Order, Steering, refuse};
 use crate::projection::{
     Batch, OnFailure, Parked, ParkedEvent, Progress, Projection, ProjectionError, Seen,
 };
@@ -56,7 +57,7 @@ const BATCH: usize = 500;
 /// ```
 pub struct Projector<P: Projection> {
     store: Arc<dyn EventStore>,
-    projection: P,
+    pub(super) projection: P,
     parked: Parked,
     batch: usize,
     on_failure: OnFailure,
@@ -66,18 +67,6 @@ pub struct Projector<P: Projection> {
     teller: Teller,
     orders: mpsc::Receiver<Order<P>>,
     orderer: mpsc::Sender<Order<P>>,
-}
-
-/// Steers a projector that runs. A clone steers the same one.
-pub struct Steering<P> {
-    orders: mpsc::Sender<Order<P>>,
-    store: Arc<dyn EventStore>,
-}
-
-enum Order<P> {
-    Stop,
-    Replay(oneshot::Sender<Result<usize, ProjectionError>>),
-    Replace(P, oneshot::Sender<Result<(), ProjectionError>>),
 }
 
 /// Events on their way into the view.
@@ -167,10 +156,7 @@ impl<P: Projection> Projector<P> {
     /// Steers it while it runs.
     #[must_use]
     pub fn steering(&self) -> Steering<P> {
-        Steering {
-            orders: self.orderer.clone(),
-            store: Arc::clone(&self.store),
-        }
+        Steering::new(self.orderer.clone(), Arc::clone(&self.store))
     }
 
     /// The events it has put aside.
@@ -582,53 +568,6 @@ enum Ended {
     LeaseLost,
 }
 
-impl<P: Projection> Steering<P> {
-    /// Stops the projector once what it has read is in the view. One that has stopped already
-    /// is no error.
-    pub async fn stop(&self) {
-        let _stopped = self.orders.send(Order::Stop).await.is_err();
-    }
-
-    /// Builds a fresh view beside the one there is, from the beginning of the log, and lets it
-    /// take the other's place ([`Projection::take_over`]). The other goes on until then; only
-    /// for the last stretch do both stand still.
-    ///
-    /// # Errors
-    /// [`ProjectionError`]; the view there was stays, and goes on.
-    ///
-    /// # Cancel safety
-    /// Dropping it before the fresh view is handed over changes nothing.
-    pub async fn rebuild(&self, fresh: P) -> Result<(), ProjectionError> {
-        // A name that is never used: the first failure ends the rebuilding.
-        let mut projector = Projector::new(Arc::clone(&self.store), "rebuilding", fresh)?;
-        projector.catch_up().await?;
-        self.order(|done| Order::Replace(projector.projection, done))
-            .await
-    }
-
-    /// Has the view take in the events that were put aside, after those that came later, and
-    /// says how many that were.
-    ///
-    /// # Errors
-    /// [`ProjectionError`] of the first that fails again; it stays parked, and the projector
-    /// goes on.
-    pub async fn replay_parked(&self) -> Result<usize, ProjectionError> {
-        self.order(Order::Replay).await
-    }
-
-    async fn order<T>(
-        &self,
-        order: impl FnOnce(oneshot::Sender<Result<T, ProjectionError>>) -> Order<P>,
-    ) -> Result<T, ProjectionError> {
-        let (done, answer) = oneshot::channel();
-        let sent = self.orders.send(order(done)).await;
-        if sent.is_err() {
-            return Err(ProjectionError::Stopped);
-        }
-        answer.await.unwrap_or(Err(ProjectionError::Stopped))
-    }
-}
-
 impl<E> Pending<E> {
     /// Up to where the view has taken everything in.
     fn position(&self) -> Position {
@@ -640,10 +579,6 @@ fn view<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> Projecti
     ProjectionError::View(error.into())
 }
 
-fn refuse<T>(done: oneshot::Sender<Result<T, ProjectionError>>) {
-    let _unheard = done.send(Err(ProjectionError::StandingBy));
-}
-
 impl From<LeaseError> for ProjectionError {
     fn from(error: LeaseError) -> Self {
         match error {
@@ -651,21 +586,6 @@ impl From<LeaseError> for ProjectionError {
             LeaseError::Append(error) => error.into(),
             LeaseError::Codec(error) => error.into(),
         }
-    }
-}
-
-impl<P> Clone for Steering<P> {
-    fn clone(&self) -> Self {
-        Self {
-            orders: self.orders.clone(),
-            store: Arc::clone(&self.store),
-        }
-    }
-}
-
-impl<P> fmt::Debug for Steering<P> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Steering").finish_non_exhaustive()
     }
 }
 
