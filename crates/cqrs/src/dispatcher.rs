@@ -143,8 +143,7 @@ impl Dispatcher {
         command: D::Command,
         options: CommandOptions,
     ) -> impl Future<Output = Result<Receipt, CommandError>> + Send + use<D> {
-        let shared = Arc::clone(&self.shared);
-        async move { execute::execute::<D>(&shared, command, options).await }
+        execute::execute::<D>(Arc::clone(&self.shared), command, options)
     }
 
     /// The commands of a decision by type, as a service to put layers around.

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use eventwire_store::{
     Actual, Append, AppendError, Conflict, EventStore, Expect, NewEvent, StreamName,
 };
@@ -15,7 +17,7 @@ use crate::request::CommandOptions;
 /// Read, decide, append under the guard that nothing has come in between; where something
 /// has, begin again, as often as the policy says.
 pub(crate) async fn execute<D: Decision>(
-    shared: &Shared,
+    shared: Arc<Shared>,
     command: D::Command,
     options: CommandOptions,
 ) -> Result<Receipt, CommandError> {
