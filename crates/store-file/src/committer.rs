@@ -13,6 +13,7 @@ use crate::log::SharedLog;
 use crate::number;
 use crate::request::Request;
 use crate::segment::{FRAMES_FROM, Room, Tail};
+use crate::shown::Shown;
 
 /// The answer to an append. To a note alone, it has no positions.
 pub(crate) type Answer = Result<Appended, AppendError>;
@@ -90,6 +91,11 @@ impl Committer {
                 let mut state = self.log.write();
                 let last = state.last();
                 state.notes.checkpoints.commit(last);
+                state.shown = Shown {
+                    segment: self.tail.segment.first,
+                    end: self.tail.end,
+                    position: last,
+                };
                 for trim in requests.iter().filter_map(Request::settled_trim) {
                     state.notes.dropped.apply(trim);
                 }

@@ -1,10 +1,9 @@
 use std::sync::Arc;
 
-use eventwire_store::Epoch;
-
 use crate::committer::Committer;
 use crate::error::OpenError;
 use crate::filing::Place;
+use crate::format::Label;
 use crate::identity;
 use crate::index::PageCache;
 use crate::log::SharedLog;
@@ -23,7 +22,8 @@ pub(crate) struct Engine {
     pub(crate) snapshots: Snapshots,
     pub(crate) committer: Committer,
     pub(crate) place: Place,
-    pub(crate) epoch: Epoch,
+    pub(crate) identity: Label,
+    pub(crate) indexes: Arc<dyn Storage>,
     pub(crate) recovery: Recovery,
 }
 
@@ -44,7 +44,7 @@ impl Engine {
         let snapshots = Snapshots::open(&*storage, &identity, Arc::clone(&log))?;
         let place = Place {
             storage: Arc::from(storage),
-            indexes,
+            indexes: Arc::clone(&indexes),
             identity,
             log: Arc::clone(&log),
             fan: growth.index_fan,
@@ -55,7 +55,8 @@ impl Engine {
             committer: Committer::new(place.clone(), tail),
             place,
             log,
-            epoch: identity.epoch,
+            identity,
+            indexes,
             recovery: report,
         })
     }

@@ -96,7 +96,7 @@ pub(crate) fn read_label(
 /// Making a store that was interrupted leaves one segment without a frame. Any more than that
 /// is a store that has lost its identity, which must not be taken for a new one.
 fn refuse_lost_identity(storage: &dyn Storage, names: &[String]) -> Result<(), OpenError> {
-    if names.iter().any(|name| name == UNFINISHED_BACKUP) {
+    if names.iter().any(|name| name.starts_with(UNFINISHED_BACKUP)) {
         let what = "it says that this is a backup which was not finished: make it again";
         let damage = Damage::new(UNFINISHED_BACKUP, 0, what);
         return Err(OpenError::Damaged(damage));
@@ -148,8 +148,13 @@ fn create(storage: &dyn Storage, growth: Growth) -> Result<Label, OpenError> {
 
 /// Puts an identity in the place of the one there is, durably.
 pub(crate) fn publish(storage: &dyn Storage, identity: &Label) -> io::Result<()> {
-    let made = Unpublished::create(storage, IDENTITY)?;
-    made.file.write_at(&identity.encode(), 0)?;
-    made.publish()?;
+    write(storage, IDENTITY, identity)?;
     storage.sync()
+}
+
+/// Writes a label and nothing else to a file of this name; its name is not durable yet.
+pub(crate) fn write(storage: &dyn Storage, name: &str, label: &Label) -> io::Result<()> {
+    let made = Unpublished::create(storage, name)?;
+    made.file.write_at(&label.encode(), 0)?;
+    made.publish().map(drop)
 }

@@ -7,7 +7,7 @@ use eventwire_store::{StreamName, Version};
 use crate::engine::INDEXES;
 use crate::error::OpenError;
 use crate::format::{Kind, Label, snapshot_name, u64_of};
-use crate::identity::{self, IDENTITY, read_label};
+use crate::identity::{self, IDENTITY, UNFINISHED_BACKUP, read_label};
 use crate::index::{self, FileIndex, PageCache, Remainder, remainder_first_in, remainder_name};
 use crate::notes::Notes;
 use crate::number;
@@ -95,12 +95,11 @@ impl Inspection<'_> {
         let found = match names.iter().any(|name| name == IDENTITY) {
             true => identity::read(self.storage),
             false => {
-                self.find(Finding::new(
-                    IDENTITY,
-                    0,
-                    "there is no such file",
-                    Meaning::Identity,
-                ));
+                let what = match names.iter().any(|name| name == UNFINISHED_BACKUP) {
+                    true => "there is no such file, but a backup that was not finished",
+                    false => "there is no such file",
+                };
+                self.find(Finding::new(IDENTITY, 0, what, Meaning::Identity));
                 self.identity = identity::of_segments(self.storage, firsts);
                 return;
             }
@@ -426,6 +425,7 @@ impl Inspection<'_> {
             let is_known = is_ours(&name)
                 || DIRECTORIES.contains(&name.as_str())
                 || name == Disk::LOCK
+                || name == UNFINISHED_BACKUP
                 || repair::is_salvage(&name);
             if !is_known {
                 let made = name.strip_suffix(UNFINISHED);

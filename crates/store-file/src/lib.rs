@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod backup;
 mod batch;
 mod boundary;
 mod checkpoints;
@@ -32,6 +33,7 @@ mod rewriting;
 mod run;
 mod scan;
 mod segment;
+mod shown;
 mod snapshots;
 mod state;
 mod storage;
@@ -45,6 +47,7 @@ mod view;
 mod window;
 mod writer;
 
+pub use backup::{Backup, CopyError, Original, restore};
 pub use compaction::Compacted;
 pub use error::{Damage, OpenError};
 pub use options::FileOptions;

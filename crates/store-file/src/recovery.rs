@@ -10,6 +10,7 @@ use crate::index::{
 use crate::notes::Notes;
 use crate::scan::{End, Frontier, Scan, Scanned, WholeFrame};
 use crate::segment::{self, Growth, Segment, Tail};
+use crate::shown::Shown;
 use crate::state::State;
 use crate::storage::Storage;
 
@@ -84,6 +85,11 @@ pub(crate) fn recover(
     found.segments.push(segment);
     notes.dropped.be_at_least(found.gone_to());
     let events_read = found.events_read + scanned.index.events();
+    let shown = Shown {
+        segment: tail.segment.first,
+        end: tail.end,
+        position: scanned.index.last(),
+    };
     let state = State {
         open: scanned.index,
         remainders: found.remainders,
@@ -91,6 +97,7 @@ pub(crate) fn recover(
         segments: found.segments,
         notes,
         recent: Arc::default(),
+        shown,
     };
     let report = Recovery {
         events: state.last(),

@@ -88,7 +88,8 @@ impl Finding {
         }
     }
 
-    fn is_loss(&self) -> bool {
+    /// Whether something that was written is not there, or the store does not open.
+    pub(crate) fn is_loss(&self) -> bool {
         matches!(
             self.meaning,
             Meaning::Damage | Meaning::Remainder | Meaning::Identity | Meaning::Version

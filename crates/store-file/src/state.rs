@@ -8,6 +8,7 @@ use crate::index::{
 };
 use crate::notes::Notes;
 use crate::segment::Segment;
+use crate::shown::Shown;
 
 /// Where every event is, and what the log says beside its events.
 ///
@@ -22,6 +23,7 @@ pub(crate) struct State {
     pub(crate) segments: Vec<Arc<Segment>>,
     pub(crate) notes: Notes,
     pub(crate) recent: Arc<RecentVersions>,
+    pub(crate) shown: Shown,
 }
 
 impl State {

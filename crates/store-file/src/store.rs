@@ -11,22 +11,24 @@ use eventwire_store::{
 };
 use thiserror::Error;
 
+use crate::backup::{self, Backup, Copy, CopyError};
 use crate::boundary::Boundary;
 use crate::committer::Answer;
 use crate::compaction::{Compacted, compact, is_last_concerned};
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::filing::Place;
-use crate::format::{Checkpoint, Trim};
+use crate::format::{Checkpoint, Label, Trim};
 use crate::log::SharedLog;
 use crate::number;
 use crate::options::FileOptions;
 use crate::queue::Queue;
 use crate::reader::LogReader;
 use crate::recovery::Recovery;
+use crate::report::Progress;
 use crate::request::Request;
 use crate::snapshots::Snapshots;
-use crate::storage::{Disk, LockError};
+use crate::storage::{Disk, LockError, Storage};
 use crate::trimming::Trimming;
 use crate::writer::{Clerk, Writer};
 
@@ -54,7 +56,8 @@ struct Handle {
     writer: Writer,
     /// None once the store is closed.
     files: Mutex<Option<Place>>,
-    epoch: Epoch,
+    identity: Label,
+    indexes: Arc<dyn Storage>,
     capabilities: Capabilities,
     recovery: Recovery,
 }
@@ -95,7 +98,8 @@ impl FileStore {
                 queue,
                 writer,
                 files: Mutex::new(Some(engine.place)),
-                epoch: engine.epoch,
+                identity: engine.identity,
+                indexes: engine.indexes,
                 capabilities: Capabilities::full(Survives::PowerLoss, options.limits),
                 recovery: engine.recovery,
             }),
@@ -171,6 +175,32 @@ impl FileStore {
         self.handle.compact()
     }
 
+    /// Copies the log as it is shown now into a directory that is empty or does not exist, while
+    /// appends go on.
+    ///
+    /// Every commit is held against its checksums on its way, so that a backup is whole or there
+    /// is none. It is made a store by its last step: what an interruption leaves will not open,
+    /// and a second backup into it goes on. So does one into an earlier backup of this store: it
+    /// copies the segments that are new or longer. Until it is done, that is a backup of something
+    /// in between, or, where segments were dropped, none. Snapshots are not copied; whoever keeps
+    /// them makes them again.
+    ///
+    /// Opening a backup makes it a store of its own, under the same epoch:
+    /// [`restore`](crate::restore) it, and say what became of this one.
+    ///
+    /// Blocks until the copy is durable; appends and reads do not wait for it.
+    ///
+    /// # Errors
+    /// [`CopyError`], named for what to do next.
+    pub fn backup(
+        &self,
+        to: impl AsRef<Path>,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<Backup, CopyError> {
+        let to = backup::target(to.as_ref())?;
+        self.handle.copy().make(&to, None, &mut progress)
+    }
+
     /// Closes the store: writes what was appended before, answers it, and lets others open
     /// the directory. Later appends answer [`AppendError::Closed`], subscriptions end with
     /// [`ReadError::Closed`] once they have caught up, and what is there can still be read.
@@ -182,6 +212,13 @@ impl FileStore {
 }
 
 impl Handle {
+    /// What is shown now, to be copied.
+    fn copy(&self) -> Copy {
+        let state = self.log.read();
+        let indexes = Arc::clone(&self.indexes);
+        Copy::of_open(self.identity, &state, indexes)
+    }
+
     fn close(&self) {
         self.snapshots.close();
         self.queue.close();
@@ -340,7 +377,7 @@ impl EventStore for FileStore {
     }
 
     fn epoch(&self) -> Epoch {
-        self.handle.epoch
+        self.handle.identity.epoch
     }
 
     fn capabilities(&self) -> Capabilities {

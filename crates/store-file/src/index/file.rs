@@ -137,6 +137,11 @@ impl FileIndex {
         listings.bytes + texts.bytes
     }
 
+    /// Its file.
+    pub(crate) fn file(&self) -> &Arc<dyn StorageFile> {
+        &self.file
+    }
+
     /// The segment whose events it is of.
     pub(crate) fn segment(&self) -> &Arc<Segment> {
         &self.segment

@@ -15,7 +15,7 @@ use crate::format::{FRAME_HEADER_BYTES, Kind, Label, ListingKind, Note, PAGE_BYT
 use crate::identity::read_label;
 use crate::number;
 use crate::segment::Segment;
-use crate::storage::Storage;
+use crate::storage::{Storage, StorageFile};
 
 /// What is kept of segments that are gone: the last versions of their streams, what their
 /// idempotency keys stood for, and what the notes up to their end came to.
@@ -68,6 +68,16 @@ impl Remainder {
             index: Arc::new(index),
             name,
         })
+    }
+
+    /// The name of its file.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its file, which does not change.
+    pub(crate) fn file(&self) -> &Arc<dyn StorageFile> {
+        self.index.file()
     }
 
     /// Whether every page is as it was written. Reads them all.

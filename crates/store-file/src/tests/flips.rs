@@ -18,7 +18,7 @@ pub(super) fn written() -> (Simulated, Workload) {
 }
 
 /// One that has dropped some of it.
-fn trimmed() -> (Simulated, Workload) {
+pub(super) fn trimmed() -> (Simulated, Workload) {
     carried_out(7, Workload::new(7), 20)
 }
 

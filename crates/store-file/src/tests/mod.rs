@@ -4,6 +4,7 @@
 //! tried, each at every operation.
 
 mod account;
+mod backup;
 mod faults;
 mod flips;
 mod indexes;

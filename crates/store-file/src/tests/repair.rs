@@ -67,7 +67,7 @@ fn nothing_is_found_in_a_store_that_is_whole() {
 #[test]
 fn a_report_says_what_opening_and_reading_say_and_a_repair_keeps_what_lies_before() {
     let (medium, workload) = written();
-    let epoch = open(&medium).expect("nothing fails").epoch;
+    let epoch = open(&medium).expect("nothing fails").identity.epoch;
     let mut lost = 0;
     for name in medium.list().expect("nothing fails") {
         for at in (0..medium.bytes(&name).len()).step_by(29) {
@@ -102,7 +102,7 @@ fn a_report_says_what_opening_and_reading_say_and_a_repair_keeps_what_lies_befor
             let mut engine = open(&flipped).expect("it is repaired");
             let found = payloads(&engine.log).expect("it is repaired");
             assert!(found == workload.held()[..kept]);
-            assert_ne!(engine.epoch, epoch);
+            assert_ne!(engine.identity.epoch, epoch);
             let mut next = Workload::new(9);
             next.learn(&engine);
             assert!(next.check(&mut engine));
@@ -222,7 +222,7 @@ fn a_lost_identity_is_made_again() {
 fn a_repair_that_is_interrupted_is_done_again() {
     let (medium, workload) = written();
     let names = segments(&medium);
-    let epoch = open(&medium).expect("nothing fails").epoch;
+    let epoch = open(&medium).expect("nothing fails").identity.epoch;
     let faults = [
         Fault::PowerCut,
         Fault::Kill,
@@ -256,7 +256,7 @@ fn a_repair_that_is_interrupted_is_done_again() {
                 if let Ok(found) = payloads(&engine.log)
                     && found != workload.held()
                 {
-                    assert_ne!(engine.epoch, epoch, "the epoch of what it lost");
+                    assert_ne!(engine.identity.epoch, epoch, "the epoch of what it lost");
                     assert!(found == workload.held()[..kept]);
                 }
             } else {
