@@ -1,15 +1,15 @@
 //! The chat example as a process: built, started, killed, and started again where it was.
 
-use std::env;
 use std::io::{self, BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{OnceLock, mpsc};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
+
+use super::program::program;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
@@ -58,7 +58,7 @@ impl Place {
 
     /// The process, and the first line it says.
     pub(crate) fn launch(&self) -> (ChatServer, mpsc::Receiver<String>) {
-        let mut child = Command::new(program())
+        let mut child = Command::new(program("chat"))
             .args(["--listen", &self.address.to_string(), "--data"])
             .arg(self.data.path())
             .stdin(Stdio::null())
@@ -125,33 +125,4 @@ fn free_port() -> u16 {
     ports
         .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
         .expect("one of a thousand ports is free")
-}
-
-/// The example's executable, built like the test itself: `TARGET/PROFILE/examples/chat` beside
-/// `TARGET/PROFILE/deps/this_test`.
-fn program() -> &'static Path {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let this_test = env::current_exe().expect("a test has a path");
-        let [_deps, built, target] = this_test.ancestors().skip(1).take(3).collect::<Vec<_>>()[..]
-        else {
-            panic!("{} is not in a target directory", this_test.display());
-        };
-        let profile = match built.file_name().and_then(|name| name.to_str()) {
-            Some("debug") => "dev",
-            Some(other) => other,
-            None => panic!("{} names no profile", built.display()),
-        };
-        // The whole workspace, so that the features are those of `cargo test --workspace`, and
-        // what that has built need not be built again.
-        let status = Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--workspace", "--example", "chat"])
-            .args(["--profile", profile, "--target-dir"])
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .expect("cargo starts");
-        assert!(status.success(), "the chat example does not build");
-        built.join("examples").join("chat")
-    })
 }
