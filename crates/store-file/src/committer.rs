@@ -13,7 +13,7 @@ use crate::log::SharedLog;
 use crate::number;
 use crate::request::Request;
 use crate::segment::{FRAMES_FROM, Room, Tail};
-use crate::shown::Shown;
+use crate::shown::{Beacon, Shown};
 
 /// The answer to an append. To a note alone, it has no positions.
 pub(crate) type Answer = Result<Appended, AppendError>;
@@ -37,6 +37,7 @@ pub(crate) struct Committer {
     /// Up to where an index that is sealed has the segment.
     sealed_to: u64,
     frame: FrameBuffer,
+    beacon: Beacon,
 }
 
 impl Committer {
@@ -46,12 +47,15 @@ impl Committer {
             Some(last) if last.segment().first == tail.segment.first => last.end(),
             _ => FRAMES_FROM,
         };
+        let beacon = Beacon::new(&*place.storage, &place.identity);
+        beacon.tell(log.read().shown);
         Self {
             place,
             log,
             tail,
             sealed_to,
             frame: FrameBuffer::default(),
+            beacon,
         }
     }
 
@@ -99,8 +103,10 @@ impl Committer {
                 for trim in requests.iter().filter_map(Request::settled_trim) {
                     state.notes.dropped.apply(trim);
                 }
+                let shown = state.shown;
                 drop(state);
                 self.log.watermark().advance(number::position(last));
+                self.beacon.tell(shown);
                 answers
             }
             Err(failure) => {

@@ -15,6 +15,7 @@ use crate::repair;
 use crate::report::{Break, Finding, Meaning, Progress, Report};
 use crate::scan::{End, Frontier, Scan};
 use crate::segment::{self, Segment};
+use crate::shown::SHOWN;
 use crate::snapshots;
 use crate::storage::{Disk, Storage, UNFINISHED};
 
@@ -426,6 +427,7 @@ impl Inspection<'_> {
                 || DIRECTORIES.contains(&name.as_str())
                 || name == Disk::LOCK
                 || name == UNFINISHED_BACKUP
+                || name == SHOWN
                 || repair::is_salvage(&name);
             if !is_known {
                 let made = name.strip_suffix(UNFINISHED);

@@ -95,6 +95,11 @@ impl<'a> Scan<'a> {
         })
     }
 
+    /// Exchanges the index that events are taken into for one that has all that lies before.
+    pub(crate) fn exchange(&mut self, index: &mut MemoryIndex) {
+        std::mem::swap(&mut self.index, index);
+    }
+
     /// Scans up to the end.
     pub(crate) fn run(self) -> Result<Scanned, OpenError> {
         self.run_to(u64::MAX)

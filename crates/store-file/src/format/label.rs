@@ -35,6 +35,8 @@ pub(crate) enum Kind {
     Snapshot,
     /// The index of a segment.
     Index,
+    /// How far the log is shown.
+    Shown,
     /// What is kept of segments that are gone.
     Remainder,
 }
@@ -55,6 +57,7 @@ impl Kind {
             Self::Segment => *b"EVWSEGMT",
             Self::Snapshot => *b"EVWSNAPS",
             Self::Index => *b"EVWINDEX",
+            Self::Shown => *b"EVWSHOWN",
             Self::Remainder => *b"EVWREMND",
         }
     }

@@ -12,6 +12,7 @@ mod note;
 mod page;
 mod places;
 mod record;
+mod shown;
 mod snapshot;
 
 pub(crate) use body::{AppendHead, BodyReader, Entry, Records};
@@ -31,6 +32,7 @@ pub(crate) use record::{
     FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, Tags, decode, encode_stub, record_bytes,
 };
 
+pub(crate) use shown::{SHOWN_BYTES, Shown};
 pub(crate) use snapshot::{decode_snapshot, encode_snapshot, snapshot_name};
 
 use std::num::TryFromIntError;

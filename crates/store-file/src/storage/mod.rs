@@ -2,12 +2,14 @@
 //! files, and nothing more. Tests put a medium behind it that loses power.
 
 mod disk;
+mod followed;
 mod map;
 mod sight;
 #[cfg(test)]
 pub(crate) mod simulated;
 
 pub(crate) use disk::{Disk, LockError, Reads, names_in};
+pub(crate) use followed::{Beginning, Followed};
 pub(crate) use map::Mapping;
 pub(crate) use sight::Sight;
 

@@ -37,6 +37,14 @@ impl Sight {
         })
     }
 
+    /// A store's directory, whoever writes to it.
+    pub(crate) fn of_open(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            directory: path.canonicalize()?,
+            _lock: None,
+        })
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.directory.join(name)
     }

@@ -7,6 +7,7 @@ mod account;
 mod backup;
 mod faults;
 mod flips;
+mod following;
 mod indexes;
 mod power;
 mod repair;

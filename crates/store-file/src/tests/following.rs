@@ -1,0 +1,144 @@
+use std::sync::Arc;
+
+use super::workload::{Workload, file_indexes, open, payloads};
+use super::{Run, seeds};
+use crate::format::Trim;
+use crate::shown::SHOWN;
+use crate::storage::Storage;
+use crate::storage::simulated::{Fault, Simulated};
+use crate::trail::{Step, Trail};
+
+fn follow(medium: &Simulated) -> Trail {
+    let medium: Arc<dyn Storage> = Arc::new(medium.clone());
+    Trail::open(&medium).expect("there is a store")
+}
+
+/// A follower, whenever it begins, shows what the writer shows: over segments that are left,
+/// indexes that are merged, events that are dropped and writers that come back.
+#[test]
+fn a_follower_shows_what_the_writer_shows() {
+    for seed in seeds(6) {
+        let medium = Simulated::new(seed);
+        let mut workload = Workload::new(seed);
+        let mut engine = open(&medium).expect("nothing fails");
+        let mut followers = vec![follow(&medium)];
+        for round in 0..24 {
+            let _run = Run(format!("round {round}; seed {seed}"));
+            workload.run(&mut engine, 2);
+            for follower in &mut followers {
+                follower.step().expect("nothing fails");
+                assert_eq!(follower.step().expect("nothing fails"), Step::Same);
+                let found = payloads(&follower.log).expect("it can be read");
+                assert!(found == payloads(&engine.log).expect("it can be read"));
+            }
+            match round % 4 {
+                0 => followers.push(follow(&medium)),
+                1 => file_indexes(&engine),
+                2 => {
+                    drop(engine);
+                    engine = open(&medium).expect("nothing fails");
+                }
+                _ => {}
+            }
+        }
+        assert!(engine.log.read().segments.len() > 2, "it was short");
+    }
+}
+
+/// Whatever becomes of the writer: what a follower has shown, the writer that comes back has.
+#[test]
+fn no_follower_shows_what_a_writer_that_comes_back_does_not_have() {
+    let mut shown = 0;
+    for seed in seeds(6) {
+        for (operation, fault) in
+            (0..60).flat_map(|at| [Fault::PowerCut, Fault::Kill].map(|it| (at, it)))
+        {
+            let _run = Run(format!("{fault:?} at operation {operation}; seed {seed}"));
+            let medium = Simulated::new(seed ^ operation << 32);
+            let mut workload = Workload::that_keeps_all(seed);
+            let mut engine = open(&medium).expect("nothing fails");
+            let mut follower = follow(&medium);
+            medium.fail_at(operation, fault);
+            for _ in 0..8 {
+                workload.run(&mut engine, 1);
+                drop(follower.step());
+            }
+            drop(engine);
+            let found = {
+                let state = follower.log.read();
+                state.shown.position
+            };
+            shown += found;
+            let medium = match fault {
+                Fault::PowerCut => medium.after_power_cut(),
+                _ => medium.after_kill(),
+            };
+            // Before the writer comes back, and after.
+            let early = payloads(&follow(&medium).log).expect("it can be read");
+            let engine = open(&medium).expect("it opens again");
+            let late = payloads(&follow(&medium).log).expect("it can be read");
+            let held = payloads(&engine.log).expect("it can be read");
+            assert!(held.starts_with(&early), "shown and not there");
+            assert!(held == late);
+            assert!(u64::try_from(held.len()).expect("it is short") >= found);
+        }
+    }
+    assert!(shown > 1000, "nothing was shown: {shown}");
+}
+
+/// Where no writer says how far it is, all is shown but the last commit.
+#[test]
+fn without_a_word_of_the_writer_the_last_commit_is_not_shown() {
+    let medium = Simulated::new(7);
+    let mut workload = Workload::that_keeps_all(7);
+    let mut engine = open(&medium).expect("nothing fails");
+    workload.run(&mut engine, 12);
+    let before = payloads(&engine.log).expect("it can be read");
+    workload.write_large(&mut engine, 100);
+    medium.remove(SHOWN).expect("it is there");
+    let mut follower = follow(&medium);
+    assert!(payloads(&follower.log).expect("it can be read") == before);
+    drop(engine);
+    let engine = open(&medium).expect("nothing fails");
+    assert_eq!(follower.step().expect("nothing fails"), Step::Moved);
+    let found = payloads(&follower.log).expect("it can be read");
+    assert!(found == payloads(&engine.log).expect("it can be read"));
+}
+
+#[test]
+fn a_follower_ends_where_the_log_has_another_epoch() {
+    let medium = Simulated::new(7);
+    let mut workload = Workload::that_keeps_all(7);
+    let mut engine = open(&medium).expect("nothing fails");
+    workload.run(&mut engine, 12);
+    let mut follower = follow(&medium);
+    let identity = crate::format::Label {
+        epoch: eventwire_store::Epoch::new(9),
+        ..engine.identity
+    };
+    drop(engine);
+    crate::identity::publish(&medium, &identity).expect("nothing fails");
+    drop(open(&medium).expect("nothing fails"));
+    assert_eq!(follower.step().expect("nothing fails"), Step::Ended);
+}
+
+/// Segments that go while they are followed can be read on, and one who begins then sees the rest.
+#[test]
+fn what_is_dropped_is_dropped_for_followers() {
+    let medium = Simulated::new(7);
+    let mut workload = Workload::that_keeps_all(7);
+    let mut engine = open(&medium).expect("nothing fails");
+    let mut follower = follow(&medium);
+    for _ in 0..8 {
+        workload.write_large(&mut engine, 3000);
+    }
+    follower.step().expect("nothing fails");
+    assert!(workload.drops(&mut engine, Trim::Log { to: 5 }));
+    file_indexes(&engine);
+    assert!(!engine.log.read().remainders.is_empty());
+    workload.write_large(&mut engine, 100);
+    follower.step().expect("nothing fails");
+    let held = workload.held();
+    assert!(payloads(&follower.log).expect("it can be read") == held);
+    assert!(payloads(&follow(&medium).log).expect("it can be read") == held);
+}

@@ -1,0 +1,202 @@
+//! A store is read by one process while another writes it, is killed, and comes back.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::env;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::Duration;
+
+use eventwire_store::{
+    Append, AppendError, EventStore, EventType, IdempotencyKey, Item, NewEvent, Position, Query,
+    ReadError, ReadOptions, Start, StreamName,
+};
+use eventwire_store_file::{FileFollower, FileOptions, FileStore, GiveUp, OpenError, repair};
+use futures_executor::block_on;
+
+/// Says to this very program that it is the writer, and where it writes.
+const DIRECTORY: &str = "EVENTWIRE_FOLLOW_DIRECTORY";
+
+const LIVES: u64 = 6;
+
+fn open(path: &Path) -> FileStore {
+    FileOptions::new()
+        .segment_bytes(8 << 10)
+        .open(path)
+        .unwrap()
+}
+
+fn append(number: u64) -> Append {
+    let room = StreamName::new(format!("room-{}", number % 3)).unwrap();
+    let event_type = EventType::new("posted").unwrap();
+    let events = (0..=number % 3).map(|event| {
+        let length = usize::try_from(number % 400).unwrap();
+        NewEvent::new(
+            event_type.clone(),
+            format!("{number}.{event} {}", "x".repeat(length)),
+        )
+    });
+    Append::to(room)
+        .extend(events)
+        .key(IdempotencyKey::new(format!("append-{number}")).unwrap())
+}
+
+/// Not a test of its own: the child that is killed.
+#[test]
+fn child() {
+    let Some(directory) = env::var_os(DIRECTORY) else {
+        return;
+    };
+    let store = open(Path::new(&directory));
+    let begin = block_on(store.head()).unwrap().to_parts().1;
+    println!("open");
+    for number in begin.. {
+        block_on(store.append(append(number))).unwrap();
+    }
+}
+
+/// A writer, which has opened the store.
+fn start(path: &Path) -> Child {
+    let mut child = Command::new(env::current_exe().unwrap())
+        .args(["--exact", "child", "--nocapture"])
+        .env(DIRECTORY, path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let said = BufReader::new(child.stdout.as_mut().unwrap());
+    let mut lines = said.lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.ends_with("open")));
+    child
+}
+
+/// The positions and payloads of everything there is.
+fn all(store: &impl EventStore) -> Vec<(Position, String)> {
+    block_on(async {
+        let mut items = store.read(Query::all(), ReadOptions::all());
+        let mut events = Vec::new();
+        while let Some(item) = items.next().await {
+            if let Item::Event(event) = item.unwrap() {
+                let payload = String::from_utf8(event.data.to_vec()).unwrap();
+                events.push((event.position, payload));
+            }
+        }
+        events
+    })
+}
+
+#[test]
+fn a_follower_is_shown_what_writers_leave_that_are_killed() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    open(path).close();
+    let follower = FileFollower::open(path).unwrap();
+    let mut items = follower.subscribe(Query::all(), Start::Beginning);
+    let follow = thread::spawn(move || {
+        let mut seen = Vec::new();
+        loop {
+            match block_on(items.next()) {
+                Some(Ok(Item::Event(event))) => {
+                    let payload = String::from_utf8(event.data.to_vec()).unwrap();
+                    seen.push((event.position, payload));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(ReadError::Closed)) => return seen,
+                other => panic!("{other:?}"),
+            }
+        }
+    });
+    let mut head = Position::ORIGIN;
+    for life in 0..LIVES {
+        let mut child = start(path);
+        // Some of its commits are seen while it lives.
+        let before = block_on(follower.head()).unwrap();
+        while block_on(follower.head()).unwrap() <= before {
+            thread::yield_now();
+        }
+        thread::sleep(Duration::from_micros(fastrand::u64(..60_000)));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let seen = block_on(follower.head()).unwrap();
+        // A follower that begins when nobody writes, and the next writer, have it all.
+        let late = FileFollower::open(path).unwrap();
+        assert!(block_on(late.head()).unwrap() >= seen, "life {life}");
+        let store = open(path);
+        head = block_on(store.head()).unwrap();
+        assert!(
+            head >= seen,
+            "life {life}: {seen} was shown, and {head} is the last"
+        );
+        block_on(follower.wait_for(head)).unwrap();
+        store.close();
+    }
+    follower.close();
+    let seen = follow.join().unwrap();
+    let store = open(path);
+    let expected = all(&store);
+    assert_eq!(expected.last().unwrap().0, head);
+    assert!(store.recovery().segments > 2, "it was short");
+    assert!(
+        seen == expected,
+        "{} and {} events",
+        seen.len(),
+        expected.len()
+    );
+    assert!(
+        all(&follower) == expected,
+        "what was seen can still be read"
+    );
+}
+
+#[test]
+fn a_follower_changes_nothing_and_keeps_nobody_out() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    assert!(matches!(
+        FileFollower::open(path),
+        Err(OpenError::Io { .. })
+    ));
+    assert_eq!(path.read_dir().unwrap().count(), 0);
+    let store = open(path);
+    block_on(store.append(append(1))).unwrap();
+    let follower = FileFollower::open(path).unwrap();
+    assert_eq!(follower.epoch(), store.epoch());
+    assert!(all(&follower) == all(&store));
+    let refused = block_on(follower.append(append(2)));
+    assert!(matches!(refused, Err(AppendError::Unsupported(_))));
+    assert_eq!(follower.capabilities().limits.append_events, 0);
+    let key = IdempotencyKey::new("append-1").unwrap();
+    assert_eq!(
+        block_on(follower.recall(key.clone())).unwrap(),
+        block_on(store.recall(key)).unwrap()
+    );
+    store.close();
+    let store = open(path);
+    let done = block_on(store.append(append(2))).unwrap();
+    block_on(follower.wait_for(done.last())).unwrap();
+    assert!(all(&follower) == all(&store));
+}
+
+#[test]
+fn a_follower_ends_with_the_log_it_follows() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    let store = open(path);
+    for number in 0..10 {
+        block_on(store.append(append(number))).unwrap();
+    }
+    store.close();
+    let follower = FileFollower::open(path).unwrap();
+    std::fs::remove_file(path.join("IDENTITY")).unwrap();
+    repair(path, GiveUp::Nothing, |_| {}).unwrap();
+    open(path).close();
+    let mut items = follower.subscribe(Query::all(), Start::End);
+    let ended = loop {
+        match block_on(items.next()).unwrap() {
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(ended, ReadError::Closed));
+}
