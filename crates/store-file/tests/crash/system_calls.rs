@@ -1,6 +1,7 @@
 //! A system call of a process fails, by `strace`: each kind, at each of its first times on any
 //! thread. `EVENTWIRE_CALL_FAILURES` sets at how many of them.
 
+use std::collections::HashMap;
 use std::fs;
 
 use crate::ledger::{Ledger, Takes};
@@ -118,12 +119,34 @@ fn fails(call: &str, error: &str, time: u64, life: Life) -> Outcome {
     let under = under.map(str::to_owned).into();
     let said = start(ROUNDS, under).start().end();
 
-    let trace = fs::read_to_string(&trace).unwrap();
+    let trace = joined(&fs::read_to_string(&trace).unwrap());
     let outcome = judge(&said, &trace);
     ledger.enter(&said);
     // The store need not have come to be; then it does now.
     ledger.check(&store, SEGMENT_BYTES, Takes::Nothing);
     outcome
+}
+
+/// A trace in which a call has one line, where it ended: another thread's may come in between.
+fn joined(trace: &str) -> String {
+    let mut begun = HashMap::new();
+    let mut joined = String::new();
+    for line in trace.lines() {
+        let thread = line.split(' ').next().unwrap();
+        if let Some(call) = line.strip_suffix("<unfinished ...>") {
+            begun.insert(thread, call);
+            continue;
+        }
+        match line.split_once(" resumed>") {
+            Some((_, end)) => {
+                joined.push_str(begun.remove(thread).unwrap_or(thread));
+                joined.push_str(end);
+            }
+            None => joined.push_str(line),
+        }
+        joined.push('\n');
+    }
+    joined
 }
 
 /// Holds what was said, and what was done, to the failure.
