@@ -1,3 +1,5 @@
+use std::time::Instant;
+
 use tempfile::TempDir;
 
 use crate::Contestant;
@@ -30,7 +32,10 @@ pub fn run(options: &Options) {
         .map(|contestant| Runner::start(contestant, options))
         .collect();
     let (limit, others) = runners.split_first_mut().expect("the limit is there");
-    for _ in 0..scale.rounds {
+    let begin = Instant::now();
+    let mut rounds = 0;
+    while rounds < scale.rounds && begin.elapsed() < scale.patience {
+        rounds += 1;
         for (column, work) in Work::ALL.into_iter().enumerate() {
             let mut before = limit.measure(column, &work.command(scale.window / 3));
             for other in &mut *others {
@@ -42,7 +47,7 @@ pub fn run(options: &Options) {
             }
         }
     }
-    print(&runners, scale.seed);
+    print(&runners, scale.seed, rounds);
     let processes = runners.into_iter().map(|runner| runner.process);
     processes.for_each(Process::close);
 }
@@ -112,7 +117,7 @@ impl Runner {
     }
 }
 
-fn print(runners: &[Runner], seed: usize) {
+fn print(runners: &[Runner], seed: usize, rounds: usize) {
     let [half, most] = &runners[0].commits;
     let percentile = |percent| percentile(half, percent).unwrap_or(f64::NAN);
     println!(
@@ -125,7 +130,10 @@ fn print(runners: &[Runner], seed: usize) {
     );
     let mut columns: Vec<_> = Work::ALL.into_iter().map(Work::name).collect();
     columns.push(format!("MiB for {seed} streams"));
-    let mut table = Table::new("Appending, events a second (times raw)", columns);
+    let mut table = Table::new(
+        format!("Appending, events a second (times raw), {rounds} rounds"),
+        columns,
+    );
     for runner in runners {
         let columns = runner.rates.iter().zip(&runner.ratios);
         let mut cells: Vec<_> = columns.map(|(rates, ratios)| cell(rates, ratios)).collect();

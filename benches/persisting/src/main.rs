@@ -1,5 +1,5 @@
 //! `cargo run --release -p persisting -- [appending|reading|opening] [part of a contestant's name]
-//! [--quick | --full] [--dir DIRECTORY]`: see the README.
+//! [--quick | --full] [--events NUMBER] [--dir DIRECTORY]`: see the README.
 
 mod appending;
 mod child;
@@ -16,7 +16,7 @@ mod workload;
 use std::path::Path;
 
 use options::{Options, Part};
-use stores::{Fjall, OkayWal, Ours, Raw, Redb, Sierra, Sqlite, Tephra, Uma, Unindexed};
+use stores::{Fjall, OkayWal, Ours, OursDirect, Raw, Redb, Sierra, Sqlite, Tephra, Uma, Unindexed};
 use workload::Layout;
 
 /// Somebody who is measured.
@@ -38,10 +38,15 @@ pub enum Reads {
 }
 
 /// All of them; the first is the limit the others are beside.
-pub const CONTESTANTS: [Contestant; 11] = [
+pub const CONTESTANTS: [Contestant; 12] = [
     contestant("raw", Reads::Limit, child::serve::<Raw>),
     contestant("no index", Reads::Nothing, child::serve::<Unindexed>),
     contestant("ours", Reads::Everything, child::serve::<Ours>),
+    contestant(
+        "ours, direct",
+        Reads::Everything,
+        child::serve::<OursDirect>,
+    ),
     contestant("tephra", Reads::Everything, child::serve::<Tephra>),
     contestant("fjall", Reads::Everything, child::serve::<Fjall>),
     contestant("SQLite", Reads::Everything, child::serve::<Sqlite>),

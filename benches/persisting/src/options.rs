@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use std::{fs, io};
 
 use rustix::fs::statfs;
@@ -25,6 +26,8 @@ pub enum Part {
 #[derive(Clone, Copy)]
 pub struct Scale {
     pub rounds: usize,
+    /// After so long no round begins, on a machine that is busy.
+    pub patience: Duration,
     /// Of what goes by time, in milliseconds.
     pub window: usize,
     /// Streams that have an event before appending is measured.
@@ -40,6 +43,7 @@ pub struct Scale {
 
 const DEFAULT: Scale = Scale {
     rounds: 7,
+    patience: Duration::from_secs(120),
     window: 240,
     seed: 100_000,
     events: 1_000_000,
@@ -49,6 +53,7 @@ const DEFAULT: Scale = Scale {
 
 const QUICK: Scale = Scale {
     rounds: 1,
+    patience: Duration::from_secs(20),
     window: 60,
     seed: 10_000,
     events: 20_000,
@@ -75,6 +80,11 @@ impl Options {
             match argument.as_str() {
                 "--quick" => options.scale = QUICK,
                 "--full" => options.scale.is_full = true,
+                "--events" => {
+                    let events = arguments.next().and_then(|events| events.parse().ok());
+                    options.scale.events = events.ok_or("--events needs a number")?;
+                    options.scale.many = 10 * options.scale.events;
+                }
                 "--dir" => {
                     let directory = arguments.next().ok_or("--dir needs a directory")?;
                     options.directory = PathBuf::from(directory);

@@ -17,9 +17,9 @@ pub struct Process {
 }
 
 /// Who is at rest has used no processor time for so long.
-const REST: Duration = Duration::from_millis(40);
+const REST: Duration = Duration::from_millis(20);
 /// Who is not at rest by then is measured beside.
-const PATIENCE: Duration = Duration::from_secs(3);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Process {
     pub fn start(contestant: &str, directory: &Path, layout: Layout) -> Self {

@@ -1,5 +1,6 @@
 use std::fs::{self, File};
 use std::path::Path;
+use std::time::Instant;
 
 use rustix::fs::{Advice, fadvise};
 use tempfile::TempDir;
@@ -14,6 +15,7 @@ use crate::{Contestant, Reads};
 const OPENINGS: usize = 3;
 /// Streams read after the disk's pages are dropped from memory.
 const COLD: usize = 50;
+const COLD_ROUNDS: usize = 3;
 const COLUMNS: [&str; 4] = [
     "replay, events/s",
     "100 events scattered, streams/s",
@@ -68,7 +70,10 @@ pub fn run(options: &Options) {
 fn read(filled: &mut [Filled], options: &Options) {
     let window = options.scale.window;
     let mut processes: Vec<_> = filled.iter().map(Filled::start).collect();
-    for _ in 0..options.scale.rounds {
+    let begin = Instant::now();
+    let mut rounds = 0;
+    while rounds < options.scale.rounds && begin.elapsed() < options.scale.patience / 2 {
+        rounds += 1;
         let commands = [
             "replay".to_owned(),
             format!("scattered {window}"),
@@ -82,11 +87,14 @@ fn read(filled: &mut [Filled], options: &Options) {
         }
     }
     processes.into_iter().for_each(Process::close);
-    for _ in 0..options.scale.rounds {
+    for _ in 0..rounds.min(COLD_ROUNDS) {
         filled.iter_mut().for_each(Filled::read_cold);
     }
     let columns = COLUMNS.map(str::to_owned).to_vec();
-    let title = format!("Reading of {} events (times raw)", options.scale.events);
+    let title = format!(
+        "Reading of {} events (times raw), {rounds} rounds",
+        options.scale.events
+    );
     let mut table = Table::new(title, columns);
     for own in &*filled {
         let columns = own.columns.iter().zip(&filled[0].columns);
@@ -214,15 +222,17 @@ impl Filled {
 
     /// Reads streams whose pages are not in memory.
     fn read_cold(&mut self) {
-        forget(self.directory.path());
         let mut process = self.start();
+        // Some read all of their files when they are opened.
+        process.rest();
+        forget(self.directory.path());
         let millis = process.ask(&format!("cold {COLD}"))[0];
         self.columns[3].push(COLD as f64 / millis * 1e3);
         process.close();
     }
 }
 
-/// Has the system forget the pages of all files in a directory that nobody has open.
+/// Has the system forget the pages of all files in a directory, but for those that are mapped.
 fn forget(directory: &Path) {
     for entry in fs::read_dir(directory).expect("it is read") {
         let path = entry.expect("it is read").path();

@@ -13,7 +13,7 @@ mod unindexed;
 
 pub use fjall::Fjall;
 pub use okaywal::OkayWal;
-pub use ours::Ours;
+pub use ours::{Ours, OursDirect};
 pub use raw::Raw;
 pub use redb::Redb;
 pub use sierradb::Sierra;
