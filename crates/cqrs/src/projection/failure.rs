@@ -57,6 +57,10 @@ pub enum ProjectionError {
     /// The projection's name cannot be part of a stream's. Choose another.
     #[error(transparent)]
     Name(#[from] eventwire_store::NameError),
+    /// Another has moved the view's checkpoint meanwhile. What is in the view is right; begin
+    /// again from there, as a projector that runs does by itself.
+    #[error("another projector has moved the view")]
+    Overtaken,
     /// Another process is at work; it is the one to ask.
     #[error("another process holds the lease and keeps the view")]
     StandingBy,

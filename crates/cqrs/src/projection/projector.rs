@@ -206,6 +206,10 @@ impl<P: Projection> Projector<P> {
             match outcome {
                 Ok(Ended::Told) => return Ok(()),
                 Ok(Ended::LeaseLost) => {}
+                Err(ProjectionError::Overtaken) => {
+                    let wait = self.retries.waits().next().unwrap_or_default();
+                    self.clock.sleep(wait).await;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -391,13 +395,14 @@ impl<P: Projection> Projector<P> {
         let batch = self.batch_of(pending.at, events);
         match self.apply(&batch).await {
             Ok(()) => pending.at = Some(batch.up_to),
-            Err(_) if batch.events.len() > 1 => {
+            Err(Unapplied::Overtaken) => return Err(ProjectionError::Overtaken),
+            Err(Unapplied::Failed(_)) if batch.events.len() > 1 => {
                 // One of them is at fault: which?
                 for seen in batch.events {
                     self.apply_alone(pending, seen).await?;
                 }
             }
-            Err(error) => {
+            Err(Unapplied::Failed(error)) => {
                 let [event] = &batch.events[..] else {
                     unreachable!("a batch has an event, and this one no more")
                 };
@@ -420,7 +425,8 @@ impl<P: Projection> Projector<P> {
                 pending.at = Some(batch.up_to);
                 Ok(())
             }
-            Err(error) => {
+            Err(Unapplied::Overtaken) => Err(ProjectionError::Overtaken),
+            Err(Unapplied::Failed(error)) => {
                 self.set_aside(pending, &recorded, ParkReason::Apply(error))
                     .await
             }
@@ -444,18 +450,22 @@ impl<P: Projection> Projector<P> {
     }
 
     /// Applies, and again where that fails.
-    async fn apply(
-        &mut self,
-        batch: &Batch<P::Event>,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    async fn apply(&mut self, batch: &Batch<P::Event>) -> Result<(), Unapplied> {
         let mut waits = self.retries.waits();
         loop {
             let error = match self.projection.apply(batch).await {
                 Ok(()) => break,
                 Err(error) => error.into(),
             };
+            // It may have been written all the same, or by another.
+            match self.projection.checkpoint().await {
+                Ok(at) if at == batch.after => {}
+                Ok(at) if at == Some(batch.up_to) => break,
+                Ok(_) => return Err(Unapplied::Overtaken),
+                Err(_) => {}
+            }
             let Some(wait) = waits.next() else {
-                return Err(error);
+                return Err(Unapplied::Failed(error));
             };
             tracing::warn!(error = &*error, "view did not take events in; trying again");
             self.clock.sleep(wait).await;
@@ -488,10 +498,7 @@ impl<P: Projection> Projector<P> {
         };
         self.apply(&past)
             .await
-            .map_err(|cause| ProjectionError::Apply {
-                position: event.position,
-                cause,
-            })?;
+            .map_err(|unapplied| unapplied.at(event.position))?;
         pending.at = Some(past.up_to);
         Ok(())
     }
@@ -519,7 +526,7 @@ impl<P: Projection> Projector<P> {
             };
             self.apply(&batch)
                 .await
-                .map_err(|cause| ProjectionError::Apply { position, cause })?;
+                .map_err(|unapplied| unapplied.at(position))?;
             self.parked.unpark(position).await?;
         }
         Ok(count)
@@ -559,6 +566,22 @@ impl<P: Projection> Projector<P> {
             self.projection = old;
         }
         taken
+    }
+}
+
+/// Why a batch is not in the view.
+enum Unapplied {
+    /// The view is somewhere else than it was.
+    Overtaken,
+    Failed(Box<dyn std::error::Error + Send + Sync>),
+}
+
+impl Unapplied {
+    fn at(self, position: Position) -> ProjectionError {
+        match self {
+            Self::Overtaken => ProjectionError::Overtaken,
+            Self::Failed(cause) => ProjectionError::Apply { position, cause },
+        }
     }
 }
 

@@ -306,6 +306,52 @@ async fn what_is_put_aside_can_be_replayed() {
     running.await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn what_was_written_although_it_failed_is_neither_written_again_nor_put_aside() {
+    let store = MemoryStore::new();
+    for number in 0..3 {
+        note(&store, number).await;
+    }
+    let database = Database::default();
+    // The power goes after the first write.
+    database.0.lock().unwrap().fails_in = Some(1);
+    let mut parking = projector(&store, &database)
+        .on_failure(OnFailure::Park)
+        .retries(Backoff::at_once(2));
+    parking.catch_up().await.unwrap();
+    assert_eq!(database.notes(), [0, 1, 2]);
+    assert_eq!(parking.parked().list().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn two_who_run_without_a_lease_keep_one_view_and_put_nothing_aside() {
+    let store = MemoryStore::new();
+    let database = Database::default();
+    let mut running = Vec::new();
+    for batch in [2, 3] {
+        let projector = projector(&store, &database)
+            .batch(batch)
+            .on_failure(OnFailure::Park)
+            .retries(Backoff::at_once(1));
+        let (parked, steering) = (projector.parked().clone(), projector.steering());
+        running.push((parked, steering, tokio::spawn(projector.run())));
+    }
+    let numbers: Vec<_> = (0..100).collect();
+    for number in &numbers {
+        note(&store, *number).await;
+        if number % 7 == 0 {
+            settle().await;
+        }
+    }
+    settle().await;
+    for (parked, steering, running) in running {
+        assert_eq!(parked.list().await.unwrap(), []);
+        steering.stop().await;
+        running.await.unwrap().unwrap();
+    }
+    assert_eq!(database.notes(), numbers);
+}
+
 #[derive(Debug, Default, PartialEq)]
 struct Sum {
     total: u64,
