@@ -1,5 +1,5 @@
 use eventwire_store::{
-    Actual, Append, AppendError, Conflict, Guard, InvalidAppend, NewEvent, Position, Version,
+    Actual, Append, AppendError, Conflict, Guard, InvalidAppend, Position, StreamName, Version,
 };
 
 use crate::committer::Answer;
@@ -36,7 +36,8 @@ pub(crate) fn judge(state: &State, request: &Request) -> Result<Verdict, BadInde
     {
         return answered(Ok(state.open.appended(state.last() + 1, 0)));
     }
-    if let Some(error) = unmet_guard(state, &request.append)? {
+    let mut guarded = None;
+    if let Some(error) = unmet_guard(state, &request.append, &mut guarded)? {
         return answered(Err(error));
     }
     if writes_to_deleted(state, &request.append) {
@@ -56,10 +57,8 @@ pub(crate) fn judge(state: &State, request: &Request) -> Result<Verdict, BadInde
             _ => {}
         }
     }
-    let befores = request.append.events().iter();
-    let befores = befores.map(|event| version_before(state, event));
     Ok(Verdict::Write {
-        befores: befores.collect::<Result<_, _>>()?,
+        befores: versions_before(state, &request.append, guarded)?,
     })
 }
 
@@ -77,19 +76,44 @@ fn beside_guards(append: &Append, actual: Actual) -> AppendError {
     AppendError::Conflict(Conflict { guard, actual })
 }
 
-/// The version of an event's stream before the segment that is written to; zero also where the
-/// segment has events of it, for then it does not matter.
-fn version_before(state: &State, event: &NewEvent) -> Result<u64, BadIndex> {
-    match event.as_parts().stream {
-        Some(stream) if state.open.version(stream).is_none() => {
-            Ok(state.sealed_version(stream)?.map_or(0, Version::get))
+/// For each event the version of its stream before the open index; any number where the index
+/// has events of it by then, for then it does not matter.
+fn versions_before(
+    state: &State,
+    append: &Append,
+    guarded: Option<Guarded<'_>>,
+) -> Result<Vec<u64>, BadIndex> {
+    let mut last = None;
+    let befores = append.events().iter().map(|event| {
+        let Some(stream) = event.as_parts().stream else {
+            return Ok(0);
+        };
+        if last.replace(stream) == Some(stream) {
+            return Ok(0);
         }
-        _ => Ok(0),
-    }
+        let version = match guarded {
+            Some(guarded) if guarded.stream == stream => guarded.version,
+            _ if state.open.version(stream).is_some() => None,
+            _ => state.sealed_version(stream)?,
+        };
+        Ok(version.map_or(0, Version::get))
+    });
+    befores.collect()
+}
+
+/// A stream whose version was looked up for a guard.
+#[derive(Clone, Copy)]
+struct Guarded<'a> {
+    stream: &'a StreamName,
+    version: Option<Version>,
 }
 
 /// What an append is answered of which a guard does not hold.
-fn unmet_guard(state: &State, append: &Append) -> Result<Option<AppendError>, BadIndex> {
+fn unmet_guard<'a>(
+    state: &State,
+    append: &'a Append,
+    guarded: &mut Option<Guarded<'a>>,
+) -> Result<Option<AppendError>, BadIndex> {
     for (guard, condition) in append.guards().iter().enumerate() {
         let actual = match condition {
             Guard::Stream { stream, .. } if state.notes.dropped.is_deleted(stream) => {
@@ -97,6 +121,10 @@ fn unmet_guard(state: &State, append: &Append) -> Result<Option<AppendError>, Ba
             }
             Guard::Stream { stream, expect } => {
                 let actual = state.version(stream)?;
+                *guarded = Some(Guarded {
+                    stream,
+                    version: actual,
+                });
                 (!expect.is_met_by(actual)).then_some(Actual::Version(actual))
             }
             Guard::NoMatch { query, after } => state

@@ -1,6 +1,5 @@
-use std::collections::HashMap;
-
 use eventwire_store::{Fingerprint, IdempotencyKey};
+use foldhash::HashMap;
 
 /// What every idempotency key stood for.
 #[derive(Debug, Default)]

@@ -1,8 +1,8 @@
-use std::collections::HashMap;
 use std::hash::Hash;
 
 use bytes::Bytes;
 use eventwire_store::{Category, EventType, StreamName, Tag, Version};
+use foldhash::HashMap;
 
 /// The positions of the events of each key.
 #[derive(Debug)]
@@ -33,7 +33,7 @@ name!(StreamName, Category, EventType, Tag);
 impl<K> Default for Postings<K> {
     fn default() -> Self {
         Self {
-            lists: HashMap::new(),
+            lists: HashMap::default(),
         }
     }
 }
