@@ -203,45 +203,11 @@ fn index(number: u64) -> usize {
 
 /// After a call on the log that failed, the same thread makes none on the log.
 fn nothing_is_tried_again(trace: &str) {
-    let mut calls = whole_calls(trace);
-    calls.retain(|call| call.contains(".log") || is_sync_of_directory(call));
-    let failed = calls.iter().position(|call| call.contains("(INJECTED)"));
+    let on_log = |line: &&str| line.contains(".log") || is_sync_of_directory(line);
+    let calls: Vec<_> = trace.lines().filter(on_log).collect();
+    let failed = calls.iter().position(|line| line.contains("(INJECTED)"));
     let failed = failed.expect("writing stopped, so a call on the log failed");
     assert_eq!(calls[failed + 1..], [""; 0], "after {}", calls[failed]);
-}
-
-/// The calls of a trace in the order in which they began. One during which another thread was
-/// heard of stands on two lines.
-fn whole_calls(trace: &str) -> Vec<String> {
-    let mut calls: Vec<String> = Vec::new();
-    let mut unfinished = HashMap::new();
-    for line in trace.lines() {
-        let (thread, call) = line.split_once(' ').expect("a thread and what it did");
-        if let Some((_, rest)) = call.split_once(" resumed>") {
-            let begun: usize = unfinished
-                .remove(thread)
-                .expect("what is resumed was begun");
-            calls[begun].push_str(rest);
-        } else if let Some(begun) = call.strip_suffix("<unfinished ...>") {
-            unfinished.insert(thread, calls.len());
-            calls.push(begun.to_owned());
-        } else {
-            calls.push(call.to_owned());
-        }
-    }
-    calls
-}
-
-#[test]
-fn a_call_on_two_lines_is_one() {
-    let trace = "7 fsync(3</tmp/store> <unfinished ...>\n\
-                 8 pwrite64(4</tmp/store/1.log>, 9, 0) = 9\n\
-                 7 <... fsync resumed>) = -1 EIO (INJECTED)";
-    let calls = [
-        "fsync(3</tmp/store> ) = -1 EIO (INJECTED)",
-        "pwrite64(4</tmp/store/1.log>, 9, 0) = 9",
-    ];
-    assert_eq!(whole_calls(trace), calls);
 }
 
 /// Of the store's own directory, not of that of the indexes or snapshots.
