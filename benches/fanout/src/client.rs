@@ -72,7 +72,9 @@ fn drive(contestant: Contestant, run: &Run, interval: Option<Duration>) -> io::R
             let sent = Instant::now();
             server.publish(run.at_once)?;
             published += run.at_once;
-            listeners.all_have(opened + published * run.subscribers).await;
+            listeners
+                .all_have(opened + published * run.subscribers)
+                .await;
             latencies.push(sent.elapsed());
             if let Some(interval) = interval {
                 tokio::time::sleep_until((sent + interval).into()).await;

@@ -69,9 +69,8 @@ fn main() -> std::io::Result<()> {
     if let Some(contestant) = options.serve {
         return server::run(contestant);
     }
-    let wanted = |contestant: &Contestant| {
-        options.only.is_empty() || options.only.contains(contestant)
-    };
+    let wanted =
+        |contestant: &Contestant| options.only.is_empty() || options.only.contains(contestant);
     let contestants: Vec<_> = Contestant::value_variants()
         .iter()
         .copied()

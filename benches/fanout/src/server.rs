@@ -109,7 +109,11 @@ async fn eventwire(listener: TcpListener) -> io::Result<()> {
 
 /// The block that is sent by those who encode it once.
 fn block(number: usize) -> Bytes {
-    format!("event: posted\nid: b5ba5b60d003.{number}\ndata: {}\n\n", payload()).into()
+    format!(
+        "event: posted\nid: b5ba5b60d003.{number}\ndata: {}\n\n",
+        payload()
+    )
+    .into()
 }
 
 async fn axum_bytes(listener: TcpListener) -> io::Result<()> {

@@ -10,7 +10,13 @@ use crate::client::{self, Outcome, Run};
 pub fn of_throughput(contestants: &[Contestant], run: &Run, rounds: usize) -> io::Result<()> {
     println!(
         "\n{} subscribers, {} events at once\n\n{:24} {:>13} {:>9} {:>14} {:>16}",
-        run.subscribers, run.at_once, "", "deliveries/s", "of ours", "a connection", "CPU a delivery"
+        run.subscribers,
+        run.at_once,
+        "",
+        "deliveries/s",
+        "of ours",
+        "a connection",
+        "CPU a delivery"
     );
     let outcomes = in_turns(contestants, rounds, |contestant| {
         client::at_most(contestant, run)
