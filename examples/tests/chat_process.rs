@@ -167,9 +167,10 @@ async fn sigterm_ends_open_streams_after_what_was_answered() {
     assert!(took < Duration::from_secs(2), "it took {took:?}");
     for stream in streams.join_all().await {
         let blocks = Blocks::default().feed(&stream);
-        let [Block { id, data, .. }] = &blocks[..] else {
+        let [Block { id, data, .. }, farewell] = &blocks[..] else {
             panic!("one event was answered, and the stream held {blocks:?}");
         };
+        assert_eq!(farewell.name.as_deref(), Some("eventwire.busy"));
         assert_eq!(receipt["position"], json!(id));
         assert!(data.contains("the last"), "{data}");
     }
