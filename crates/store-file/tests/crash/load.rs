@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use eventwire_store::{
     Append, AppendError, CheckpointStore, Consumer, EventStore, EventType, Expect, IdempotencyKey,
-    Item, KeepError, NewEvent, Position, Query, ReadOptions, Snapshot, SnapshotName, SnapshotStore,
-    StreamName, Tag, Version,
+    Item, KeepError, NewEvent, Position, Query, ReadError, ReadOptions, Snapshot, SnapshotName,
+    SnapshotStore, StreamName, Tag, Version,
 };
 use eventwire_store_file::{FileOptions, FileStore, OpenError};
 use futures_executor::block_on;
@@ -114,6 +114,8 @@ impl Refusal {
             AppendError::Busy { .. } => Self::Busy,
             AppendError::Indeterminate { .. } => Self::Indeterminate,
             AppendError::Poisoned { .. } => Self::Poisoned,
+            // What it rests on cannot be read: the file system has gone.
+            AppendError::Backend(_) => Self::Backend,
             error => panic!("not an answer to expect: {error:?}"),
         }
     }
@@ -228,7 +230,12 @@ fn child() {
             let store = &store;
             // Numbers of this life, this writer and this round: none is used twice, or zero.
             let numbers = (1..=rounds).map(move |round| (begin * 1000 + round) * 10 + writer);
-            scope.spawn(move || Writer::new(store, writer).write(numbers));
+            scope.spawn(move || {
+                // What cannot be read any more is not written to.
+                if let Ok(writer) = Writer::new(store, writer) {
+                    writer.write(numbers);
+                }
+            });
         }
     });
     if let Ok(events) = block_on(count(&store)) {
@@ -241,7 +248,7 @@ fn say(said: &Said) {
     drop(writeln!(std::io::stdout(), "{}", said.line()));
 }
 
-async fn count(store: &FileStore) -> Result<u64, eventwire_store::ReadError> {
+async fn count(store: &FileStore) -> Result<u64, ReadError> {
     let mut items = store.read(Query::all(), ReadOptions::all());
     let mut events = 0;
     while let Some(item) = items.next().await {
@@ -261,23 +268,23 @@ struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    fn new(store: &'a FileStore, writer: u64) -> Self {
+    fn new(store: &'a FileStore, writer: u64) -> Result<Self, ReadError> {
         let last = ReadOptions::backward().limit(1);
         let mut items = store.read(Query::stream(stream(writer)), last);
         let version = block_on(async {
             while let Some(item) = items.next().await {
-                if let Item::Event(event) = item.unwrap() {
-                    return event.version();
+                if let Item::Event(event) = item? {
+                    return Ok(event.version());
                 }
             }
-            None
-        });
-        Self {
+            Ok(None)
+        })?;
+        Ok(Self {
             store,
             version,
             last: 0,
             failures: 0,
-        }
+        })
     }
 
     fn write(mut self, numbers: impl Iterator<Item = u64>) {

@@ -36,12 +36,10 @@ const EXT4: Kind = Kind {
     megabytes: 64,
 };
 
-const KINDS: [Kind; 4] = [
+/// Not ext4 with fast commits: Linux 6.18 replays them so that, once in some hundred times, the
+/// file system does not mount any more, or a directory cannot be removed.
+const KINDS: [Kind; 3] = [
     EXT4,
-    Kind {
-        make: &["mkfs.ext4", "-q", "-O", "fast_commit"],
-        ..EXT4
-    },
     Kind {
         make: &["mkfs.xfs", "-q"],
         // The least that it can be made of.
