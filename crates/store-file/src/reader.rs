@@ -26,8 +26,8 @@ const BACK_EVENTS: u64 = 256;
 /// How many bytes before an event are looked at first, for the header of its commit.
 const HEADER_WITHIN: u64 = 4 << 10;
 
-/// Reads the whole log, event by event, at the speed of memory: nothing is copied out of what
-/// was read, and nothing is allocated for an event.
+/// Reads the whole log, event by event: nothing is copied out of what was read, and nothing is
+/// allocated for an event.
 ///
 /// Made by [`FileStore::reader`](crate::FileStore::reader). Where
 /// [`read`](eventwire_store::EventStore::read) looks events up and makes each one that can be
