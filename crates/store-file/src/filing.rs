@@ -168,16 +168,14 @@ impl Task {
         if !departing.is_empty() {
             return Some(Self::Remove(departing));
         }
-        let mut files = Vec::with_capacity(state.sealed.len());
-        for sealed in &state.sealed {
-            match sealed {
-                Sealed::Memory(sealed) => return Some(Self::File(Arc::clone(sealed))),
-                Sealed::File(file) => files.push(file),
-            }
+        let mut in_memory = state.sealed.iter().filter_map(Sealed::in_memory);
+        if let Some(sealed) = in_memory.next() {
+            return Some(Self::File(Arc::clone(sealed)));
         }
         let open = state.segments.last()?.first;
+        let sealed = &state.sealed;
         let mut of_segments =
-            files.chunk_by(|one, other| one.segment().first == other.segment().first);
+            sealed.chunk_by(|one, other| one.segment().first == other.segment().first);
         of_segments.find_map(|parts| {
             let due = if parts[0].segment().first == open {
                 let events = parts.iter().map(|part| part.last() + 1 - part.first());
@@ -185,7 +183,7 @@ impl Task {
             } else {
                 (parts.len() > 1).then_some(0..parts.len())?
             };
-            let parts = parts[due].iter().map(|part| Arc::clone(part));
+            let parts = parts[due].iter().filter_map(Sealed::in_file).cloned();
             Some(Self::Merge(parts.collect()))
         })
     }

@@ -73,6 +73,22 @@ impl Sealed {
         }
     }
 
+    /// What it is where it has no file yet.
+    pub(crate) fn in_memory(&self) -> Option<&Arc<SealedIndex>> {
+        match self {
+            Self::Memory(sealed) => Some(sealed),
+            Self::File(_) => None,
+        }
+    }
+
+    /// What it is where it is in a file.
+    pub(crate) fn in_file(&self) -> Option<&Arc<FileIndex>> {
+        match self {
+            Self::Memory(_) => None,
+            Self::File(file) => Some(file),
+        }
+    }
+
     /// The segment whose events it is of.
     pub(crate) fn segment(&self) -> &Arc<Segment> {
         match self {
