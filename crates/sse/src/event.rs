@@ -141,3 +141,15 @@ impl Event {
         head
     }
 }
+
+impl From<Event> for Frame {
+    fn from(event: Event) -> Self {
+        event.encode()
+    }
+}
+
+impl From<&Event> for Frame {
+    fn from(event: &Event) -> Self {
+        event.encode()
+    }
+}

@@ -1,20 +1,11 @@
-#[cfg(feature = "json")]
-use alloc::vec::Vec;
 use core::time::Duration;
 
 use bytes::BufMut;
-#[cfg(feature = "json")]
-use bytes::Bytes;
 
 use crate::decimal::Decimal;
 use crate::event_id::EventId;
 use crate::event_name::EventName;
-#[cfg(feature = "json")]
-use crate::event_ref::DATA;
-use crate::event_ref::EventRef;
 use crate::field::{Field, FieldError, check};
-#[cfg(feature = "json")]
-use crate::frame::Frame;
 
 /// The fields of an event before its data: name, id and retry, borrowed.
 ///
@@ -96,37 +87,6 @@ impl<'a> EventHead<'a> {
         }
     }
 
-    /// The event with these fields and this data.
-    #[must_use]
-    #[inline]
-    pub fn data(self, data: &'a [u8]) -> EventRef<'a> {
-        EventRef::with_head(self, data)
-    }
-
-    /// The event with these fields and `value` as compact JSON, serialized into the frame itself.
-    ///
-    /// # Errors
-    ///
-    /// Those of `serde_json`, when `value` cannot be JSON.
-    #[cfg(feature = "json")]
-    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
-    pub fn encode_json<T>(self, value: &T) -> serde_json::Result<Frame>
-    where
-        T: serde::Serialize + ?Sized,
-    {
-        let mut out = Vec::with_capacity(self.encoded_len() + JSON_GUESS);
-        self.put(&mut out);
-        out.extend_from_slice(DATA);
-        let start = out.len();
-        value.serialize(&mut serde_json::Serializer::new(&mut out))?;
-        // Raw values are copied as they stand, and JSON allows line breaks between tokens.
-        if memchr::memchr2(b'\n', b'\r', &out[start..]).is_some() {
-            return Ok(self.data(&out[start..]).encode());
-        }
-        out.extend_from_slice(b"\n\n");
-        Ok(Frame::from_blocks(Bytes::from(out)))
-    }
-
     #[inline(always)]
     pub(crate) fn encoded_len(&self) -> usize {
         let name = self.name.map_or(0, |name| EVENT.len() + name.len() + 1);
@@ -150,10 +110,6 @@ impl<'a> EventHead<'a> {
         }
     }
 }
-
-/// What a JSON value is reckoned to need; a longer one grows the buffer.
-#[cfg(feature = "json")]
-const JSON_GUESS: usize = 256;
 
 const EVENT: &[u8] = b"event: ";
 const ID: &[u8] = b"id: ";

@@ -35,10 +35,6 @@ impl<'a> EventRef<'a> {
         }
     }
 
-    pub(crate) const fn with_head(head: EventHead<'a>, data: &'a [u8]) -> Self {
-        Self { head, data }
-    }
-
     /// Sets the name that a client listens for.
     #[must_use]
     #[inline]
@@ -145,6 +141,43 @@ impl<'a> EventRef<'a> {
     }
 }
 
+impl<'a> EventHead<'a> {
+    /// The event with these fields and this data.
+    #[must_use]
+    #[inline]
+    pub fn data(self, data: &'a [u8]) -> EventRef<'a> {
+        EventRef { head: self, data }
+    }
+
+    /// The event with these fields and `value` as compact JSON, serialized into the frame itself.
+    ///
+    /// # Errors
+    ///
+    /// Those of `serde_json`, when `value` cannot be JSON.
+    #[cfg(feature = "json")]
+    #[cfg_attr(docsrs, doc(cfg(feature = "json")))]
+    pub fn encode_json<T>(self, value: &T) -> serde_json::Result<Frame>
+    where
+        T: serde::Serialize + ?Sized,
+    {
+        let mut out = Vec::with_capacity(self.encoded_len() + JSON_GUESS);
+        self.put(&mut out);
+        out.extend_from_slice(DATA);
+        let start = out.len();
+        value.serialize(&mut serde_json::Serializer::new(&mut out))?;
+        // Raw values are copied as they stand, and JSON allows line breaks between tokens.
+        if memchr::memchr2(b'\n', b'\r', &out[start..]).is_some() {
+            return Ok(self.data(&out[start..]).encode());
+        }
+        out.extend_from_slice(b"\n\n");
+        Ok(Frame::from_blocks(Bytes::from(out)))
+    }
+}
+
+/// What a JSON value is reckoned to need; a longer one grows the buffer.
+#[cfg(feature = "json")]
+const JSON_GUESS: usize = 256;
+
 /// The data lines of a block and the blank line after them.
 #[derive(Clone, Copy)]
 enum Body<'a> {
@@ -152,7 +185,7 @@ enum Body<'a> {
     Lines(&'a [u8], &'a Breaks),
 }
 
-pub(crate) const DATA: &[u8; 6] = b"data: ";
+const DATA: &[u8; 6] = b"data: ";
 const EMPTY_DATA: &[u8] = b"data:";
 
 impl Body<'_> {

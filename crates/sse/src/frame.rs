@@ -3,7 +3,6 @@ use core::fmt;
 
 use bytes::Bytes;
 
-use crate::event::Event;
 use crate::event_id::EventId;
 use crate::lines::Lines;
 
@@ -115,17 +114,5 @@ impl AsRef<[u8]> for Frame {
 impl From<Frame> for Bytes {
     fn from(frame: Frame) -> Self {
         frame.0
-    }
-}
-
-impl From<Event> for Frame {
-    fn from(event: Event) -> Self {
-        event.encode()
-    }
-}
-
-impl From<&Event> for Frame {
-    fn from(event: &Event) -> Self {
-        event.encode()
     }
 }
