@@ -1,5 +1,5 @@
 use bytes::Bytes;
-use eventwire_cqrs::{CommandRequest, Dispatcher};
+use eventwire_cqrs::{Caller, CommandRequest, Dispatcher};
 use eventwire_store::EventStore;
 use http::{HeaderMap, Response, StatusCode};
 
@@ -14,6 +14,7 @@ pub(crate) async fn run(
     dispatcher: &Dispatcher,
     store: &dyn EventStore,
     name: &str,
+    caller: Caller,
     headers: &HeaderMap,
     body: Bytes,
 ) -> Result<Response<GatewayBody>, Problem> {
@@ -21,7 +22,7 @@ pub(crate) async fn run(
     if body.trim_ascii_start().starts_with(b"[") {
         return Err(Problem::malformed("body", "expected a JSON object"));
     }
-    let mut request = CommandRequest::new(name, body);
+    let mut request = CommandRequest::new(name, body).from_caller(caller);
     if let Some(expect) = expectation(headers)? {
         request = request.expect(expect);
     }

@@ -17,9 +17,11 @@ use http_body::Body;
 use tokio::sync::watch;
 use tower_service::Service;
 
+use crate::authorize::Authorize;
 use crate::body::GatewayBody;
 use crate::events::{self, StreamOptions};
 use crate::open_streams::OpenStreams;
+use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::request::read_all;
 use crate::route::{Resource, Route};
@@ -40,6 +42,7 @@ pub struct Gateway {
 struct Shared {
     feed: Feed,
     dispatcher: Option<Dispatcher>,
+    authorize: Option<Box<dyn Authorize>>,
     has_raw_log: bool,
     prefix: String,
     max_body: usize,
@@ -59,6 +62,7 @@ impl Gateway {
             shared: Shared {
                 feed,
                 dispatcher: None,
+                authorize: None,
                 has_raw_log: false,
                 prefix: String::new(),
                 max_body: 1 << 20,
@@ -89,6 +93,14 @@ impl GatewayBuilder {
     #[must_use]
     pub fn dispatcher(mut self, dispatcher: Dispatcher) -> Self {
         self.shared.dispatcher = Some(dispatcher);
+        self
+    }
+
+    /// Asks a hook who each request is from, and refuses those that it refuses, with `401`, `403`
+    /// or `503`. Without one nobody is asked.
+    #[must_use]
+    pub fn authorize(mut self, hook: impl Authorize) -> Self {
+        self.shared.authorize = Some(Box::new(hook));
         self
     }
 
@@ -181,7 +193,7 @@ impl GatewayBuilder {
 }
 
 impl Shared {
-    async fn answer<B>(&self, parts: &Parts, body: B) -> Result<Response<GatewayBody>, Problem>
+    async fn answer<B>(&self, parts: &mut Parts, body: B) -> Result<Response<GatewayBody>, Problem>
     where
         B: Body,
         B::Error: Into<Box<dyn Error + Send + Sync>>,
@@ -189,6 +201,9 @@ impl Shared {
         if *self.is_closing.borrow() {
             return Err(Problem::busy("the server is shutting down"));
         }
+        let principal = self.unless_closing(self.principal(parts)).await?;
+        // Whatever answers the request finds it where a layer around the gateway would put it.
+        parts.extensions.insert(principal.clone());
         let path = parts.uri.path();
         let below = path
             .strip_prefix(&self.prefix)
@@ -213,13 +228,33 @@ impl Shared {
             }
             Route::Command(name) => {
                 let body = self.unless_closing(read_all(body, self.max_body)).await?;
-                command::run(self.dispatcher(), store, &name, &parts.headers, body).await
+                let caller = principal.to_caller();
+                command::run(
+                    self.dispatcher(),
+                    store,
+                    &name,
+                    caller,
+                    &parts.headers,
+                    body,
+                )
+                .await
             }
             Route::Query(name) => {
                 let body = self.unless_closing(read_all(body, self.max_body)).await?;
                 self.unless_closing(query::run(self.dispatcher(), store, &name, parts, body))
                     .await
             }
+        }
+    }
+
+    async fn principal(&self, parts: &Parts) -> Result<Principal, Problem> {
+        match &self.authorize {
+            Some(hook) => Ok(hook.authorize(parts).await?),
+            None => Ok(parts
+                .extensions
+                .get()
+                .cloned()
+                .unwrap_or(Principal::anonymous())),
         }
     }
 
@@ -292,10 +327,10 @@ where
 
     fn call(&mut self, request: Request<B>) -> GatewayFuture {
         let shared = Arc::clone(&self.shared);
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         GatewayFuture(Box::pin(async move {
             let id = request_id(&parts);
-            let answer = shared.answer(&parts, body).await;
+            let answer = shared.answer(&mut parts, body).await;
             let mut response = answer.unwrap_or_else(|problem| {
                 tracing::debug!(?problem, method = %parts.method, path = parts.uri.path(), ?id, "refused");
                 problem.into_response()

@@ -4,6 +4,7 @@
 
 mod accept;
 mod append;
+mod authorize;
 mod body;
 mod command;
 mod event_json;
@@ -13,13 +14,16 @@ mod gateway;
 mod open_streams;
 mod page;
 mod precondition;
+mod principal;
 mod problem;
 mod query;
 mod receipt;
 mod request;
 mod route;
 
+pub use authorize::{Authorize, Authorizing, Denial};
 pub use body::GatewayBody;
 pub use gateway::{Gateway, GatewayBuilder, GatewayFuture};
 pub use open_streams::PeerAddress;
+pub use principal::Principal;
 pub use problem::PROBLEM_TYPE;

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ const RETRY_SOON: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Malformed,
+    Unauthenticated,
     Forbidden,
     RequestTimeout,
     NotFound,
@@ -41,6 +42,11 @@ impl Kind {
         use StatusCode as S;
         match self {
             Self::Malformed => (S::BAD_REQUEST, "malformed", "the request is malformed"),
+            Self::Unauthenticated => (
+                S::UNAUTHORIZED,
+                "unauthenticated",
+                "it is not known who asks",
+            ),
             Self::Forbidden => (S::FORBIDDEN, "forbidden", "the caller may not"),
             Self::RequestTimeout => (
                 S::REQUEST_TIMEOUT,
@@ -105,6 +111,7 @@ pub(crate) struct Problem {
     /// The part of the request that is at fault.
     field: Option<&'static str>,
     allow: Option<&'static str>,
+    challenge: Option<HeaderValue>,
     retry_after: Option<Duration>,
 }
 
@@ -115,6 +122,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             allow: None,
+            challenge: None,
             retry_after: None,
         }
     }
@@ -149,6 +157,12 @@ impl Problem {
         self
     }
 
+    /// How to be known.
+    pub(crate) fn challenge(mut self, challenge: HeaderValue) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+
     /// When to try again; soon, where nobody knows better.
     pub(crate) fn retry_after(mut self, delay: Option<Duration>) -> Self {
         self.retry_after = Some(delay.unwrap_or(RETRY_SOON));
@@ -179,6 +193,9 @@ impl Problem {
         );
         if let Some(methods) = self.allow {
             headers.insert(ALLOW, HeaderValue::from_static(methods));
+        }
+        if let Some(challenge) = self.challenge {
+            headers.insert(WWW_AUTHENTICATE, challenge);
         }
         if let Some(delay) = self.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(delay.as_secs().max(1)));

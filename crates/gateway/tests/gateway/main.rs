@@ -5,6 +5,7 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+mod authorization;
 mod errors;
 mod routes;
 mod server;
