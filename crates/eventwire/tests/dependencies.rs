@@ -84,6 +84,7 @@ const ALLOWED: [(&str, &[&str]); 11] = [
         "eventwire-feed",
         &[
             "base64",
+            "bytes",
             "eventwire-sse",
             "eventwire-sse-hub",
             "eventwire-store",

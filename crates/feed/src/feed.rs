@@ -3,6 +3,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Duration;
 
+use eventwire_sse_hub::Capacity;
 use eventwire_store::{EventStore, ReadError};
 use tokio::task::JoinHandle;
 
@@ -37,17 +38,18 @@ pub(crate) struct Shared {
 /// What a feed is made with.
 #[derive(Debug, Clone, Copy)]
 pub struct FeedOptions {
-    pub(crate) ring: NonZeroUsize,
+    pub(crate) ring: Capacity,
     pub(crate) progress: Duration,
     pub(crate) return_within: Option<Duration>,
 }
 
 impl Default for FeedOptions {
-    /// 4,096 events in the ring, progress every 15 seconds, and no farewell.
+    /// 4,096 events or 16 MiB in the ring, progress every 15 seconds, and no farewell.
     fn default() -> Self {
         const RING: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+        const RING_BYTES: u64 = 16 << 20;
         Self {
-            ring: RING,
+            ring: Capacity::entries(RING).weight(RING_BYTES),
             progress: Duration::from_secs(15),
             return_within: None,
         }
@@ -59,7 +61,17 @@ impl FeedOptions {
     /// reads the log.
     #[must_use]
     pub const fn ring(mut self, events: NonZeroUsize) -> Self {
-        self.ring = events;
+        self.ring = Capacity::entries(events).weight(self.ring.most_weight());
+        self
+    }
+
+    /// How many bytes the ring may take, whatever the number of its events: their payloads, their
+    /// encoding and what is about them, about. The newest event is kept however large it is.
+    ///
+    /// What several subscribers were sent joined is kept beside it, up to 4 MiB.
+    #[must_use]
+    pub const fn ring_bytes(mut self, bytes: u64) -> Self {
+        self.ring = self.ring.weight(bytes);
         self
     }
 
@@ -117,6 +129,12 @@ impl Feed {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn EventStore> {
         &self.shared.store
+    }
+
+    /// How many events the ring holds, and how many bytes they take, about.
+    #[must_use]
+    pub fn held(&self) -> (usize, u64) {
+        self.shared.ring.held()
     }
 
     /// How many subscribers follow the ring now.

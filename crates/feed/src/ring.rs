@@ -1,10 +1,10 @@
-use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use eventwire_sse::Frame;
-use eventwire_sse_hub::{Hub, Interest, Lagged, Runs, Subscription};
+use eventwire_sse_hub::{Capacity, Hub, Interest, Lagged, Runs, Subscription};
 use eventwire_store::backend::Watermark;
 use eventwire_store::{Position, RecordedEvent};
 use futures_core::Stream;
@@ -22,7 +22,35 @@ struct LiveEvent {
     frame: Frame,
 }
 
+/// What an event takes in the ring beside its bytes: itself, its topics, its place. More than
+/// was counted.
+const OVERHEAD: usize = 512;
+
 impl Live {
+    /// An event and its encoding, which keep nothing alive but their own bytes: what a store
+    /// yields may be a part of a larger buffer.
+    fn new(mut event: RecordedEvent, frame: Frame) -> Self {
+        event.data = within(&frame, &event.data);
+        event.metadata = Bytes::copy_from_slice(&event.metadata);
+        Self(Arc::new(LiveEvent { event, frame }))
+    }
+
+    /// How many bytes it takes, about.
+    fn weight(&self) -> u64 {
+        let LiveEvent { event, frame } = &*self.0;
+        let is_within = frame
+            .as_bytes()
+            .as_ptr_range()
+            .contains(&event.data.as_ptr());
+        let encoded = if is_within {
+            frame.len() - event.data.len()
+        } else {
+            frame.len()
+        };
+        let encoded = u64::try_from(encoded + OVERHEAD).expect("a length in memory fits 64 bits");
+        event.weight().saturating_add(encoded)
+    }
+
     pub(crate) fn event(&self) -> &RecordedEvent {
         &self.0.event
     }
@@ -36,6 +64,17 @@ impl AsRef<[u8]> for Live {
     fn as_ref(&self) -> &[u8] {
         self.0.frame.as_bytes()
     }
+}
+
+/// The payload as a part of its own encoding, where it is one, which most are: what is one line
+/// of text. Else a copy.
+fn within(frame: &Frame, data: &Bytes) -> Bytes {
+    const END: usize = b"\n\n".len();
+    let encoded = frame.clone().into_bytes();
+    let place = encoded.len().checked_sub(data.len() + END);
+    let part = place.map(|begin| encoded.slice(begin..encoded.len() - END));
+    part.filter(|part| part == data)
+        .unwrap_or_else(|| Bytes::copy_from_slice(data))
 }
 
 /// Bytes of events that are kept joined, beside those that are kept one by one.
@@ -69,7 +108,8 @@ impl Follower {
     ) -> Poll<Option<Result<(Position, Frame), Lagged>>> {
         let join = |run: &[Live]| Frame::concat(run.iter().map(Live::frame));
         let subscription = &mut self.subscription;
-        self.runs.poll_next(subscription, context, RUN_BYTES, join)
+        self.runs
+            .poll_next(subscription, context, RUN_BYTES, 0, join)
     }
 
     /// How far it has looked.
@@ -86,7 +126,7 @@ struct LiveHub {
 }
 
 impl LiveHub {
-    fn after(position: Position, capacity: NonZeroUsize) -> Self {
+    fn after(position: Position, capacity: Capacity) -> Self {
         Self {
             hub: Hub::new(capacity, position),
             runs: Arc::new(Runs::new(JOINED_BYTES)),
@@ -99,7 +139,7 @@ impl LiveHub {
 /// Invariant: the hub holds every event of the log between its floor and `published`.
 #[derive(Debug)]
 pub(crate) struct Ring {
-    capacity: NonZeroUsize,
+    capacity: Capacity,
     live: Mutex<LiveHub>,
     published: Watermark,
     is_closed: watch::Sender<bool>,
@@ -107,7 +147,7 @@ pub(crate) struct Ring {
 
 impl Ring {
     /// A ring that begins after a position.
-    pub(crate) fn after(position: Position, capacity: NonZeroUsize) -> Self {
+    pub(crate) fn after(position: Position, capacity: Capacity) -> Self {
         Self {
             capacity,
             live: Mutex::new(LiveHub::after(position, capacity)),
@@ -120,8 +160,11 @@ impl Ring {
     pub(crate) fn publish(&self, event: RecordedEvent, frame: Frame) {
         let position = event.position;
         let topics = topic::of_event(event.as_ref());
-        let live = Live(Arc::new(LiveEvent { event, frame }));
-        self.live().hub.publish(position, &topics, live);
+        let live = Live::new(event, frame);
+        let weight = live.weight();
+        self.live()
+            .hub
+            .publish_weighing(weight, position, &topics, live);
         self.published.advance(position);
     }
 
@@ -163,6 +206,11 @@ impl Ring {
         self.live().hub.subscribers()
     }
 
+    /// How many events are held, and their bytes, about.
+    pub(crate) fn held(&self) -> (usize, u64) {
+        self.live().hub.held()
+    }
+
     /// Ends every subscription, once it has been shown what was published.
     pub(crate) fn close(&self) {
         self.is_closed.send_replace(true);
@@ -188,5 +236,32 @@ impl Ring {
         self.live
             .lock()
             .expect("no code panics while it holds the hub")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_lies_in_its_encoding_where_it_is_one_line() {
+        for (data, is_within) in [
+            ("hi", true),
+            ("{\"a\": 1}", true),
+            ("a\nb", false),
+            ("a\n", false),
+            ("a\rb", false),
+        ] {
+            let frame = eventwire_sse::Event::new(data).encode();
+            let kept = within(&frame, &Bytes::from(data));
+            assert_eq!(kept, data);
+            let encoded = frame.as_bytes().as_ptr_range();
+            assert_eq!(encoded.contains(&kept.as_ptr()), is_within, "{data:?}");
+        }
+        let unlike = eventwire_sse::Event::new("x").encode();
+        assert_eq!(
+            within(&unlike, &Bytes::from("longer than that")),
+            "longer than that"
+        );
     }
 }

@@ -1,10 +1,9 @@
 use std::fmt;
-use std::num::NonZeroUsize;
 use std::sync::PoisonError;
 use std::task::Waker;
 
-use crate::ring::{Entry, Ring};
-use crate::roster::{Roster, Seat};
+use crate::ring::{Capacity, Entry, Ring};
+use crate::roster::Roster;
 use crate::subscription::{Lagged, Subscription};
 use crate::sync::{Arc, Mutex, MutexGuard};
 use crate::topic::{Interest, Topic};
@@ -12,8 +11,8 @@ use crate::topic::{Interest, Topic};
 /// One in-process stream of entries, for any number of subscribers.
 ///
 /// `K` orders the entries, `T` is what is fanned out: something cheap to clone, such as an
-/// `Arc` or `Bytes`. The last `capacity` entries are held, once, in a ring; a subscriber has
-/// a place in it and no buffer of its own.
+/// `Arc` or `Bytes`. The last entries are held, once, in a ring of a [`Capacity`]; a subscriber
+/// has a place in it and no buffer of its own.
 ///
 /// A clone is the same hub. When the last clone is dropped, the hub closes.
 ///
@@ -72,15 +71,24 @@ impl<K, T> Hub<K, T> {
     pub fn subscribers(&self) -> usize {
         self.handle.shared.lock().roster.len()
     }
+
+    /// How many entries are held, and what they weigh.
+    #[must_use]
+    pub fn held(&self) -> (usize, u64)
+    where
+        K: Copy + Ord,
+    {
+        self.handle.shared.lock().ring.held()
+    }
 }
 
 impl<K: Copy + Ord, T: Clone> Hub<K, T> {
-    /// A hub that holds the last `capacity` entries, and for whom everything up to `floor` was
-    /// before its time.
+    /// A hub that holds the last entries, as many as `capacity` says, and for whom everything up
+    /// to `floor` was before its time.
     #[must_use]
-    pub fn new(capacity: NonZeroUsize, floor: K) -> Self {
+    pub fn new(capacity: impl Into<Capacity>, floor: K) -> Self {
         let state = State {
-            ring: Ring::new(capacity, floor),
+            ring: Ring::new(capacity.into(), floor),
             roster: Roster::default(),
             is_closed: false,
             began_at: floor,
@@ -105,9 +113,19 @@ impl<K: Copy + Ord, T: Clone> Hub<K, T> {
     /// # Ordering
     /// Keys rise strictly, so several publishers have to agree on who is next.
     pub fn publish(&self, key: K, topics: &[Topic], value: T) {
+        self.publish_weighing(0, key, topics, value);
+    }
+
+    /// As [`publish`](Self::publish), an entry that takes so much of what the hub may hold
+    /// ([`Capacity::weight`]).
+    ///
+    /// # Panics
+    /// As `publish`.
+    pub fn publish_weighing(&self, weight: u64, key: K, topics: &[Topic], value: T) {
         let entry = Entry {
             key,
             topics: topics.into(),
+            weight,
             value,
         };
         let (departed, woken) = {
@@ -115,9 +133,13 @@ impl<K: Copy + Ord, T: Clone> Hub<K, T> {
             if state.is_closed {
                 return;
             }
-            let number = state.ring.end();
-            let departed = state.ring.push(entry);
-            (departed, state.roster.announce(number, key, topics))
+            let State { ring, roster, .. } = &mut *state;
+            let (oldest, number) = (ring.first(), ring.end());
+            let departed = ring.push(entry);
+            for (number, entry) in (oldest..).zip(&departed) {
+                roster.forget(number, &entry.topics);
+            }
+            (departed, roster.announce(number, key, topics))
         };
         woken.into_iter().for_each(Waker::wake);
         drop(departed);
@@ -136,17 +158,8 @@ impl<K: Copy + Ord, T: Clone> Hub<K, T> {
             drop(state);
             return Subscription::behind(shared, after, interest, Lagged { missed });
         }
-        let first = state.ring.first_above(after);
-        let unread = state.ring.count(first, &interest);
-        let next = state
-            .ring
-            .matching(first, &interest)
-            .next()
-            .unwrap_or(first);
-        let newest = state.ring.end() - 1;
-        let seat = state
-            .roster
-            .enter(Seat::new(after, unread, next, newest), &interest);
+        let State { ring, roster, .. } = &mut *state;
+        let seat = roster.enter(after, &interest, ring);
         drop(state);
         Subscription::seated(shared, after, interest, seat)
     }

@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod hub;
+mod listing;
 mod ring;
 mod roster;
 mod runs;
@@ -11,6 +12,7 @@ mod sync;
 mod topic;
 
 pub use hub::Hub;
+pub use ring::Capacity;
 pub use runs::Runs;
 pub use subscription::{Lagged, Subscription};
 pub use topic::{Interest, Topic, Topics};

@@ -89,6 +89,30 @@ fn what_is_not_shown_is_counted() {
 }
 
 #[test]
+fn the_lists_of_topics_are_whole_whoever_joins_and_leaves() {
+    loom::model(|| {
+        let hub = hub(2);
+        let [wanted, other] = ["wanted", "other"].map(Topic::of);
+        hub.publish(1, &[wanted], 10);
+        let publisher = {
+            let hub = hub.clone();
+            thread::spawn(move || {
+                hub.publish(2, &[other], 20);
+                hub.publish(3, &[wanted], 30);
+            })
+        };
+        let first = hub.subscribe(1, Interest::any([wanted]));
+        drop(first);
+        let mut second = hub.subscribe(1, Interest::any([wanted, other]));
+        assert_eq!(next(&mut second), Some(Ok((2, 20))));
+        assert_eq!(next(&mut second), Some(Ok((3, 30))));
+        publisher.join().expect("the publisher does not panic");
+        let mut third = hub.subscribe(1, Interest::any([wanted]));
+        assert_eq!(next(&mut third), Some(Ok((3, 30))));
+    });
+}
+
+#[test]
 fn joining_and_leaving_meet_publishing() {
     loom::model(|| {
         let hub = hub(2);
@@ -113,7 +137,7 @@ fn runs_hold_what_was_published_whoever_joins_it_first() {
         let read = |mut all: Subscription<u64, &'static str>, runs: &Runs<u64, String>| {
             let mut text = String::new();
             while let Some(run) = block_on(poll_fn(|context| {
-                runs.poll_next(&mut all, context, 100, |run| run.concat())
+                runs.poll_next(&mut all, context, 100, 0, |run| run.concat())
             })) {
                 text.push_str(&run.expect("nothing leaves the ring").1);
             }

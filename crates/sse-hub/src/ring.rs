@@ -1,12 +1,54 @@
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
 use crate::topic::{Interest, Topic};
+
+/// How much a [`Hub`](crate::Hub) holds of what was published: so many entries, and no more than
+/// so much weight.
+///
+/// What one entry weighs is said when it is published; the newest is held however heavy it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    pub(crate) entries: NonZeroUsize,
+    pub(crate) weight: u64,
+}
+
+impl Capacity {
+    /// So many entries, whatever they weigh.
+    #[must_use]
+    pub const fn entries(entries: NonZeroUsize) -> Self {
+        Self {
+            entries,
+            weight: u64::MAX,
+        }
+    }
+
+    /// No more than so much weight.
+    #[must_use]
+    pub const fn weight(mut self, weight: u64) -> Self {
+        self.weight = weight;
+        self
+    }
+
+    /// The most weight that is held; without a limit unless set.
+    #[must_use]
+    pub const fn most_weight(self) -> u64 {
+        self.weight
+    }
+}
+
+impl From<NonZeroUsize> for Capacity {
+    fn from(entries: NonZeroUsize) -> Self {
+        Self::entries(entries)
+    }
+}
 
 /// What was published, and about what.
 pub(crate) struct Entry<K, T> {
     pub(crate) key: K,
     pub(crate) topics: Box<[Topic]>,
+    pub(crate) weight: u64,
     pub(crate) value: T,
 }
 
@@ -17,9 +59,13 @@ pub(crate) struct Entry<K, T> {
 ///                 | number: first                   | number: first + len
 ///    ..= floor    | keys: floor < .. <= head        |
 /// ```
+///
+/// Invariant: `weight` is the sum of the entries' weights, and within the capacity where there
+/// is more than one.
 pub(crate) struct Ring<K, T> {
     entries: VecDeque<Entry<K, T>>,
-    capacity: NonZeroUsize,
+    capacity: Capacity,
+    weight: u64,
     /// The number of `entries[0]`, or of the next entry where there is none.
     first: u64,
     /// The key of the last entry that left; before any has, where the ring began.
@@ -27,17 +73,23 @@ pub(crate) struct Ring<K, T> {
 }
 
 impl<K: Copy + Ord, T> Ring<K, T> {
-    pub(crate) fn new(capacity: NonZeroUsize, floor: K) -> Self {
+    pub(crate) fn new(capacity: Capacity, floor: K) -> Self {
         Self {
             entries: VecDeque::new(),
             capacity,
+            weight: 0,
             first: 1,
             floor,
         }
     }
 
-    pub(crate) fn capacity(&self) -> NonZeroUsize {
+    pub(crate) fn capacity(&self) -> Capacity {
         self.capacity
+    }
+
+    /// How many entries are held, and what they weigh.
+    pub(crate) fn held(&self) -> (usize, u64) {
+        (self.entries.len(), self.weight)
     }
 
     /// Everything up to here has left the ring, or was before its time.
@@ -60,26 +112,35 @@ impl<K: Copy + Ord, T> Ring<K, T> {
         self.first + length(self.entries.len())
     }
 
-    /// Adds the newest entry; the oldest comes back where there was no place left for both.
+    /// Adds the newest entry; those for whom there is no place left beside it come back, the
+    /// oldest first.
     ///
     /// # Panics
     /// Where its key is not above all before it.
-    pub(crate) fn push(&mut self, entry: Entry<K, T>) -> Option<Entry<K, T>> {
+    pub(crate) fn push(&mut self, entry: Entry<K, T>) -> Vec<Entry<K, T>> {
         assert!(
             entry.key > self.head(),
             "the keys that are published rise strictly"
         );
-        let departed = if self.entries.len() == self.capacity.get() {
-            self.entries.pop_front()
-        } else {
-            None
-        };
-        if let Some(departed) = &departed {
-            self.floor = departed.key;
+        let mut departed = Vec::new();
+        while self.has_no_place_for(entry.weight)
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.floor = oldest.key;
             self.first += 1;
+            self.weight -= oldest.weight;
+            departed.push(oldest);
         }
+        // Only where it is alone can the sum pass what 64 bits hold, and then it does not.
+        self.weight += entry.weight;
         self.entries.push_back(entry);
         departed
+    }
+
+    fn has_no_place_for(&self, weight: u64) -> bool {
+        let sum = self.weight.checked_add(weight);
+        self.entries.len() == self.capacity.entries.get()
+            || sum.is_none_or(|sum| sum > self.capacity.weight)
     }
 
     /// The entry of a number; none where it has left or is to come.
@@ -93,21 +154,30 @@ impl<K: Copy + Ord, T> Ring<K, T> {
         self.first + length(below)
     }
 
-    /// The numbers of the entries held that an interest meets, from `number` on.
-    pub(crate) fn matching(&self, number: u64, interest: &Interest) -> impl Iterator<Item = u64> {
-        let begin = self.index(number).unwrap_or(0).min(self.entries.len());
-        (self.first + length(begin)..)
-            .zip(self.entries.range(begin..))
-            .filter(|(_, entry)| interest.meets(&entry.topics))
+    /// The number of the oldest entry that is held, or of the next where there is none.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// The first of the entries held among `numbers` that has one of these topics.
+    pub(crate) fn find(&self, numbers: Range<u64>, interest: &Interest) -> Option<u64> {
+        self.range(numbers)
+            .find(|(_, entry)| interest.meets(&entry.topics))
             .map(|(number, _)| number)
     }
 
-    /// How many entries from `number` on an interest meets.
-    pub(crate) fn count(&self, number: u64, interest: &Interest) -> u64 {
-        match interest {
-            Interest::All => self.end() - number.clamp(self.first, self.end()),
-            Interest::Any(_) => length(self.matching(number, interest).count()),
-        }
+    /// The entries held among `numbers`, with theirs.
+    pub(crate) fn range(
+        &self,
+        numbers: Range<u64>,
+    ) -> impl DoubleEndedIterator<Item = (u64, &Entry<K, T>)> {
+        let end = self.index(numbers.end).unwrap_or(0).min(self.entries.len());
+        let begin = self.index(numbers.start).unwrap_or(0).min(end);
+        let first = self.first;
+        self.entries
+            .range(begin..end)
+            .enumerate()
+            .map(move |(offset, entry)| (first + length(begin + offset), entry))
     }
 
     /// None where the entry has left.
@@ -117,7 +187,7 @@ impl<K: Copy + Ord, T> Ring<K, T> {
     }
 }
 
-fn length(entries: usize) -> u64 {
+pub(crate) fn length(entries: usize) -> u64 {
     u64::try_from(entries).expect("a length in memory fits 64 bits")
 }
 
@@ -126,19 +196,25 @@ mod tests {
     use super::*;
 
     fn ring(capacity: usize, keys: impl IntoIterator<Item = u32>) -> Ring<u32, ()> {
-        let mut ring = Ring::new(NonZeroUsize::new(capacity).expect("not zero"), 100);
+        let entries = NonZeroUsize::new(capacity).expect("not zero");
+        let mut ring = Ring::new(entries.into(), 100);
         for key in keys {
-            ring.push(entry(key));
+            ring.push(entry(key, 0));
         }
         ring
     }
 
-    fn entry(key: u32) -> Entry<u32, ()> {
+    fn entry(key: u32, weight: u64) -> Entry<u32, ()> {
         Entry {
             key,
             topics: [Topic::of(&(key % 2))].into(),
+            weight,
             value: (),
         }
+    }
+
+    fn keys(departed: &[Entry<u32, ()>]) -> Vec<u32> {
+        departed.iter().map(|entry| entry.key).collect()
     }
 
     #[test]
@@ -156,7 +232,7 @@ mod tests {
     fn the_oldest_leaves_when_full() {
         let mut ring = ring(2, [101, 105]);
         assert_eq!((ring.floor(), ring.departed()), (100, 0));
-        assert_eq!(ring.push(entry(106)).map(|entry| entry.key), Some(101));
+        assert_eq!(keys(&ring.push(entry(106, 0))), [101]);
         assert_eq!(
             (ring.floor(), ring.head(), ring.departed(), ring.end()),
             (101, 106, 1, 4)
@@ -164,6 +240,32 @@ mod tests {
         assert_eq!(ring.entry(1).map(|entry| entry.key), None);
         assert_eq!(ring.entry(2).map(|entry| entry.key), Some(105));
         assert_eq!(ring.entry(4).map(|entry| entry.key), None);
+    }
+
+    #[test]
+    fn the_oldest_leave_for_their_weight() {
+        let capacity = Capacity::entries(NonZeroUsize::new(4).expect("not zero")).weight(10);
+        let mut ring = Ring::new(capacity, 100);
+        let cases = [
+            (101, 4, vec![], (1, 4)),
+            (102, 4, vec![], (2, 8)),
+            (103, 2, vec![], (3, 10)),
+            (104, 1, vec![101], (3, 7)),
+            (105, 9, vec![102, 103], (2, 10)),
+            (106, 0, vec![], (3, 10)),
+            (107, 99, vec![104, 105, 106], (1, 99)),
+            (108, u64::MAX, vec![107], (1, u64::MAX)),
+            (109, 1, vec![108], (1, 1)),
+            (110, 0, vec![], (2, 1)),
+            (111, 0, vec![], (3, 1)),
+            (112, 0, vec![], (4, 1)),
+            (113, 0, vec![109], (4, 0)),
+        ];
+        for (key, weight, departed, held) in cases {
+            assert_eq!(keys(&ring.push(entry(key, weight))), departed, "for {key}");
+            assert_eq!(ring.held(), held, "with {key}");
+        }
+        assert_eq!((ring.floor(), ring.first()), (109, 10));
     }
 
     #[test]
@@ -184,25 +286,21 @@ mod tests {
     }
 
     #[test]
-    fn matching_entries_are_numbered_and_counted() {
+    fn matching_entries_are_found_among_those_held() {
         let ring = ring(4, [101, 102, 103, 104, 105, 106]);
         let odd = Interest::any([Topic::of(&1_u32)]);
         let cases = [
-            (0, vec![3, 5], 4),
-            (3, vec![3, 5], 4),
-            (4, vec![5], 3),
-            (6, vec![], 1),
-            (7, vec![], 0),
-            (90, vec![], 0),
+            (0..7, Some(3)),
+            (0..3, None),
+            (0..4, Some(3)),
+            (4..5, None),
+            (4..99, Some(5)),
+            (6..99, None),
+            (90..99, None),
+            (0..u64::MAX, Some(3)),
         ];
-        for (from, numbers, all) in cases {
-            assert_eq!(
-                ring.matching(from, &odd).collect::<Vec<_>>(),
-                numbers,
-                "from {from}"
-            );
-            assert_eq!(ring.count(from, &odd), length(numbers.len()), "from {from}");
-            assert_eq!(ring.count(from, &Interest::All), all, "from {from}");
+        for (numbers, found) in cases {
+            assert_eq!(ring.find(numbers.clone(), &odd), found, "{numbers:?}");
         }
     }
 

@@ -2,7 +2,9 @@ use std::collections::{BTreeSet, HashMap};
 use std::hash::BuildHasherDefault;
 use std::task::{Context, Waker};
 
-use crate::topic::{AlreadyHashed, Interest, Topic};
+use crate::listing::Listing;
+use crate::ring::{Ring, length};
+use crate::topic::{AlreadyHashed, Interest, Topic, Topics};
 
 /// Below this many places a map is not worth giving memory back.
 const WORTH_SHRINKING: usize = 64;
@@ -26,13 +28,12 @@ pub(crate) struct Seat<K> {
 }
 
 impl<K: Copy + Ord> Seat<K> {
-    /// A seat that begins with `unread` entries, the first of them `next`, of those up to
-    /// `newest`.
-    pub(crate) fn new(after: K, unread: u64, next: u64, newest: u64) -> Self {
+    /// A seat for entries above `after`; those up to `newest` are still to be counted.
+    fn new(after: K, newest: u64) -> Self {
         Self {
             after,
-            unread,
-            next,
+            unread: 0,
+            next: 0,
             newest,
             waker: None,
         }
@@ -64,13 +65,13 @@ impl<K: Copy + Ord> Seat<K> {
 /// Who sits in the hub and what each listens for.
 ///
 /// Invariants: a seat is listed under the topics of its interest (`to_all`, or each in
-/// `by_topic`) and nowhere else; no list is empty; `vacant` names the seats without one.
+/// `by_topic`) and nowhere else; no list is without a seat; `vacant` names the seats without one.
 #[derive(Debug)]
 pub(crate) struct Roster<K> {
     seats: Vec<Option<Seat<K>>>,
     vacant: Vec<SeatId>,
     to_all: BTreeSet<SeatId>,
-    by_topic: HashMap<Topic, BTreeSet<SeatId>, BuildHasherDefault<AlreadyHashed>>,
+    by_topic: HashMap<Topic, Listing, BuildHasherDefault<AlreadyHashed>>,
 }
 
 impl<K> Default for Roster<K> {
@@ -92,26 +93,6 @@ impl<K> Roster<K> {
 
     pub(crate) fn seat(&mut self, id: SeatId) -> &mut Seat<K> {
         taken(&mut self.seats, id)
-    }
-
-    /// Gives a seat to one with this interest.
-    pub(crate) fn enter(&mut self, seat: Seat<K>, interest: &Interest) -> SeatId {
-        let id = self.vacant.pop().unwrap_or_else(|| {
-            self.seats.push(None);
-            SeatId(self.seats.len() - 1)
-        });
-        self.seats[id.0] = Some(seat);
-        match interest {
-            Interest::All => {
-                self.to_all.insert(id);
-            }
-            Interest::Any(topics) => {
-                for topic in topics.iter() {
-                    self.by_topic.entry(topic).or_default().insert(id);
-                }
-            }
-        }
-        id
     }
 
     /// Takes a seat back. What comes back is the caller's to drop, outside the lock.
@@ -137,9 +118,9 @@ impl<K> Roster<K> {
     }
 
     fn unlist(&mut self, topic: Topic, id: SeatId) {
-        if let Some(listed) = self.by_topic.get_mut(&topic) {
-            listed.remove(&id);
-            if listed.is_empty() {
+        if let Some(listing) = self.by_topic.get_mut(&topic) {
+            listing.seats.remove(&id);
+            if listing.seats.is_empty() {
                 self.by_topic.remove(&topic);
             }
         }
@@ -163,6 +144,34 @@ impl<K> Roster<K> {
 }
 
 impl<K: Copy + Ord> Roster<K> {
+    /// Gives a seat to one who has this interest in what is above `after`, which is not below
+    /// the ring.
+    pub(crate) fn enter<T>(&mut self, after: K, interest: &Interest, ring: &Ring<K, T>) -> SeatId {
+        let id = self.vacant.pop().unwrap_or_else(|| {
+            self.seats.push(None);
+            SeatId(self.seats.len() - 1)
+        });
+        let first = ring.first_above(after);
+        match interest {
+            Interest::All => {
+                self.to_all.insert(id);
+            }
+            Interest::Any(topics) => {
+                for topic in topics.iter() {
+                    let end = || Listing::from(ring.end());
+                    let listing = self.by_topic.entry(topic).or_insert_with(end);
+                    listing.seats.insert(id);
+                    listing.reach_back(first, topic, ring);
+                }
+            }
+        }
+        let mut seat = Seat::new(after, ring.end() - 1);
+        seat.unread = self.count(first, interest, ring);
+        seat.next = self.next(first, interest, ring).unwrap_or(first);
+        self.seats[id.0] = Some(seat);
+        id
+    }
+
     /// Counts a new entry for those who listen for one of its topics, and takes the wakers
     /// of those among them who wait.
     pub(crate) fn announce(&mut self, number: u64, key: K, topics: &[Topic]) -> Vec<Waker> {
@@ -172,15 +181,76 @@ impl<K: Copy + Ord> Roster<K> {
             by_topic,
             ..
         } = self;
-        let listed = topics
-            .iter()
-            .filter_map(|topic| by_topic.get(topic))
-            .flatten();
-        to_all
-            .iter()
-            .chain(listed)
+        let to_all = to_all.iter();
+        let mut woken: Vec<Waker> = to_all
             .filter_map(|id| taken(seats, *id).count(number, key))
-            .collect()
+            .collect();
+        for topic in topics {
+            if let Some(listing) = by_topic.get_mut(topic) {
+                listing.push(number);
+                let listed = listing.seats.iter();
+                woken.extend(listed.filter_map(|id| taken(seats, *id).count(number, key)));
+            }
+        }
+        woken
+    }
+
+    /// Forgets an entry that has left the ring.
+    pub(crate) fn forget(&mut self, number: u64, topics: &[Topic]) {
+        for topic in topics {
+            if let Some(listing) = self.by_topic.get_mut(topic) {
+                listing.depart(number);
+            }
+        }
+    }
+
+    /// The first entry held from `number` on that meets the interest of one who sits here, and
+    /// whose place is not above.
+    ///
+    /// Takes no longer than a look at each topic of the interest, and at as many entries.
+    pub(crate) fn next<T>(
+        &self,
+        number: u64,
+        interest: &Interest,
+        ring: &Ring<K, T>,
+    ) -> Option<u64> {
+        let Interest::Any(topics) = interest else {
+            let next = number.max(ring.first());
+            return (next < ring.end()).then_some(next);
+        };
+        // Often the next of all is the next; and then no list is asked, however many there are.
+        let number = number.max(ring.first());
+        let far = number.saturating_add(length(topics.len()));
+        ring.find(number..far, interest).or_else(|| {
+            self.listings(topics)
+                .filter_map(|listing| listing.next(far))
+                .min()
+        })
+    }
+
+    /// How many entries from `number` on meet the interest of one who sits here, and whose place
+    /// is not above.
+    pub(crate) fn count<T>(&self, number: u64, interest: &Interest, ring: &Ring<K, T>) -> u64 {
+        let Interest::Any(topics) = interest else {
+            return ring.end() - number.clamp(ring.first(), ring.end());
+        };
+        if topics.len() == 1 {
+            return self
+                .listings(topics)
+                .map(|listing| listing.count(number))
+                .sum();
+        }
+        let listings = self.listings(topics);
+        let mut numbers: Vec<u64> = listings
+            .flat_map(|listing| listing.at_least(number))
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        length(numbers.len())
+    }
+
+    fn listings(&self, topics: &Topics) -> impl Iterator<Item = &Listing> {
+        topics.iter().filter_map(|topic| self.by_topic.get(&topic))
     }
 }
 
@@ -192,17 +262,19 @@ fn taken<K>(seats: &mut [Option<Seat<K>>], id: SeatId) -> &mut Seat<K> {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroUsize;
+
     use super::*;
 
-    fn seat() -> Seat<u32> {
-        Seat::new(0, 0, 0, 0)
+    fn ring() -> Ring<u32, ()> {
+        Ring::new(NonZeroUsize::MIN.into(), 0)
     }
 
     #[test]
     fn an_entry_with_two_wanted_topics_counts_once() {
         let [a, b] = ["a", "b"].map(Topic::of);
         let mut roster = Roster::default();
-        let id = roster.enter(seat(), &Interest::any([a, b]));
+        let id = roster.enter(0, &Interest::any([a, b]), &ring());
         assert!(roster.announce(7, 70, &[a, b]).is_empty());
         assert!(roster.announce(8, 80, &[b]).is_empty());
         assert_eq!((roster.seat(id).unread, roster.seat(id).next), (2, 7));
@@ -211,7 +283,7 @@ mod tests {
     #[test]
     fn an_entry_up_to_its_start_does_not_count() {
         let mut roster = Roster::default();
-        let id = roster.enter(Seat::new(70, 0, 0, 0), &Interest::All);
+        let id = roster.enter(70, &Interest::All, &ring());
         roster.announce(7, 70, &[]);
         assert_eq!(roster.seat(id).unread, 0);
         roster.announce(8, 71, &[]);
@@ -226,7 +298,7 @@ mod tests {
                 .map(|user| {
                     let own = Topic::of(&("user", round, user));
                     let interest = Interest::any([own, Topic::of("everyone")]);
-                    (roster.enter(seat(), &interest), interest)
+                    (roster.enter(0, &interest, &ring()), interest)
                 })
                 .collect();
             assert_eq!(roster.len(), 5_000);
@@ -243,10 +315,10 @@ mod tests {
     #[test]
     fn a_seat_is_used_again() {
         let mut roster = Roster::default();
-        let first = roster.enter(seat(), &Interest::All);
-        let second = roster.enter(seat(), &Interest::All);
+        let first = roster.enter(0, &Interest::All, &ring());
+        let second = roster.enter(0, &Interest::All, &ring());
         roster.leave(first, &Interest::All);
-        assert_eq!(roster.enter(seat(), &Interest::All), first);
+        assert_eq!(roster.enter(0, &Interest::All, &ring()), first);
         assert_ne!(first, second);
         assert_eq!(roster.len(), 2);
     }

@@ -27,27 +27,44 @@ use crate::topic::Interest;
 /// hub.publish(2, &[], "steady, ");
 /// hub.publish(3, &[], "go");
 /// let joined = poll_fn(|context| {
-///     runs.poll_next(&mut subscription, context, 64 << 10, |entries| entries.concat())
+///     runs.poll_next(&mut subscription, context, 64 << 10, 0, |entries| entries.concat())
 /// });
 /// assert_eq!(joined.await, Some(Ok((3, "ready, steady, go".to_owned()))));
 /// # });
 /// ```
 ///
-/// It is for the subscriptions of one hub, and joins in one way.
+/// It is for the subscriptions of one hub, and joins in one way for each class.
 pub struct Runs<K, V> {
     kept: Mutex<Kept<K, V>>,
     most_bytes: usize,
 }
 
-/// Runs by the number of their first entry.
-///
-/// Invariants: `bytes` is the sum of the lengths; `order` has the first entry and the own number
+/// Invariants: `bytes` is the sum of the lengths; `order` has the start and the own number
 /// of each run, the oldest first, and maybe of some that are gone.
 struct Kept<K, V> {
-    runs: HashMap<u64, Vec<Joined<K, V>>>,
-    order: VecDeque<(u64, u64)>,
+    runs: HashMap<Beginning, Vec<Joined<K, V>>>,
+    order: VecDeque<(Beginning, u64)>,
     bytes: usize,
     next: u64,
+}
+
+/// The number of a run's first entry, the class of those it is for, and the digest of their
+/// interest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Beginning {
+    first: u64,
+    class: u64,
+    digest: u64,
+}
+
+impl Beginning {
+    fn of(first: u64, class: u64, interest: &Interest) -> Self {
+        Self {
+            first,
+            class,
+            digest: interest.digest(),
+        }
+    }
 }
 
 struct Joined<K, V> {
@@ -81,8 +98,9 @@ impl<K: Copy + Ord, V: Clone + AsRef<[u8]>> Runs<K, V> {
     /// The next entries of a subscription as one value, and the key of the last of them: all that
     /// wait, up to `limit` bytes; one that is longer alone.
     ///
-    /// `join` is given one entry or more, in order; what it makes of them must depend on nothing
-    /// else. It runs outside all locks.
+    /// `join` is given one entry or more, in order; what it makes of them must depend on them and
+    /// on `class` alone: subscribers of one class share what was joined, others do not. It runs
+    /// outside all locks.
     ///
     /// Yields [`Lagged`] and ends as the subscription does.
     ///
@@ -93,9 +111,12 @@ impl<K: Copy + Ord, V: Clone + AsRef<[u8]>> Runs<K, V> {
         subscription: &mut Subscription<K, T>,
         context: &mut Context<'_>,
         limit: usize,
+        class: u64,
         join: impl FnOnce(&[T]) -> V,
     ) -> Poll<Option<Result<(K, V), Lagged>>> {
-        let known = |interest: &Interest, first, unread| self.find(interest, first, unread);
+        let known = |interest: &Interest, first, unread| {
+            self.find(Beginning::of(first, class, interest), interest, unread)
+        };
         subscription.poll_run(context, limit, known).map(|taken| {
             taken.map(|run| match run? {
                 Run::One(key, value) => Ok((key, join(&[value]))),
@@ -109,23 +130,29 @@ impl<K: Copy + Ord, V: Clone + AsRef<[u8]>> Runs<K, V> {
                         value: value.clone(),
                         is_full: end.count > 1 && value.as_ref().len() > limit / 2,
                     };
-                    self.keep(first, joined);
+                    let beginning = Beginning::of(first, class, subscription.interest());
+                    self.keep(beginning, joined);
                     Ok((end.key, value))
                 }
             })
         })
     }
 
-    fn find(&self, interest: &Interest, first: u64, unread: u64) -> Option<(RunEnd<K>, V)> {
+    fn find(
+        &self,
+        beginning: Beginning,
+        interest: &Interest,
+        unread: u64,
+    ) -> Option<(RunEnd<K>, V)> {
         let kept = self.lock();
-        let mut runs = kept.runs.get(&first)?.iter();
+        let mut runs = kept.runs.get(&beginning)?.iter();
         let run = runs.find(|run| run.interest == *interest)?;
         let is_outgrown = !run.is_full && unread / OUTGROWN >= run.end.count;
         (!is_outgrown).then(|| (run.end, run.value.clone()))
     }
 
-    fn keep(&self, first: u64, joined: Joined<K, V>) {
-        let gone = self.lock().put(first, joined, self.most_bytes);
+    fn keep(&self, beginning: Beginning, joined: Joined<K, V>) {
+        let gone = self.lock().put(beginning, joined, self.most_bytes);
         // What is let go may be the last of its kind, and is dropped outside the lock.
         drop(gone);
     }
@@ -138,12 +165,17 @@ impl<K: Copy + Ord, V: Clone + AsRef<[u8]>> Runs<K, V> {
 
 impl<K, V: AsRef<[u8]>> Kept<K, V> {
     /// Puts a run in, in place of one that is shorter; what comes back is gone.
-    fn put(&mut self, first: u64, joined: Joined<K, V>, most_bytes: usize) -> Vec<Joined<K, V>> {
+    fn put(
+        &mut self,
+        beginning: Beginning,
+        joined: Joined<K, V>,
+        most_bytes: usize,
+    ) -> Vec<Joined<K, V>> {
         let number = self.next;
         self.next += 1;
         self.bytes += joined.len();
-        self.order.push_back((first, number));
-        let runs = self.runs.entry(first).or_default();
+        self.order.push_back((beginning, number));
+        let runs = self.runs.entry(beginning).or_default();
         let older = runs.iter().position(|run| run.interest == joined.interest);
         let mut gone: Vec<_> = older
             .map(|older| runs.swap_remove(older))
@@ -152,19 +184,19 @@ impl<K, V: AsRef<[u8]>> Kept<K, V> {
         self.bytes -= gone.iter().map(Joined::len).sum::<usize>();
         runs.push(Joined { number, ..joined });
         while self.bytes > most_bytes
-            && let Some((first, number)) = self.order.pop_front()
+            && let Some((beginning, number)) = self.order.pop_front()
         {
-            gone.extend(self.remove(first, number));
+            gone.extend(self.remove(beginning, number));
         }
         gone
     }
 
-    fn remove(&mut self, first: u64, number: u64) -> Option<Joined<K, V>> {
-        let runs = self.runs.get_mut(&first)?;
+    fn remove(&mut self, beginning: Beginning, number: u64) -> Option<Joined<K, V>> {
+        let runs = self.runs.get_mut(&beginning)?;
         let at = runs.iter().position(|run| run.number == number)?;
         let run = runs.swap_remove(at);
         if runs.is_empty() {
-            self.runs.remove(&first);
+            self.runs.remove(&beginning);
         }
         self.bytes -= run.len();
         Some(run)
@@ -217,7 +249,9 @@ mod tests {
         limit: usize,
     ) -> Option<Result<(u32, Value), Lagged>> {
         let mut context = Context::from_waker(Waker::noop());
-        match runs.poll_next(subscription, &mut context, limit, |run| run.concat().into()) {
+        match runs.poll_next(subscription, &mut context, limit, 0, |run| {
+            run.concat().into()
+        }) {
             Poll::Ready(item) => item,
             Poll::Pending => None,
         }
@@ -251,6 +285,29 @@ mod tests {
             .map(|some| poll(&runs, some, 100).unwrap().unwrap());
         assert_eq!((first.0, &*first.1), (3, &b"a1 a3 "[..]));
         assert!(Arc::ptr_eq(&first.1, &second.1));
+    }
+
+    #[test]
+    fn who_is_of_another_class_gets_another_value() {
+        let hub = hub(99);
+        let runs = Runs::new(1000);
+        let mut all: Vec<_> = (0..4).map(|_| hub.subscribe(0, Interest::All)).collect();
+        publish(&hub, 1, "a");
+        publish(&hub, 2, "a");
+        let mut context = Context::from_waker(Waker::noop());
+        let mut joined = Vec::new();
+        for (subscription, class) in all.iter_mut().zip([0, 1, 0, 1]) {
+            let join = |run: &[Value]| format!("{class}: {}", run.len()).into_bytes().into();
+            let polled = runs.poll_next(subscription, &mut context, 100, class, join);
+            let Poll::Ready(Some(Ok((2, value)))) = polled else {
+                panic!("not {polled:?}");
+            };
+            joined.push(value);
+        }
+        let joined: [Value; 4] = joined.try_into().unwrap();
+        assert_eq!(joined.each_ref().map(|value| value[0]), *b"0101");
+        assert!(Arc::ptr_eq(&joined[0], &joined[2]));
+        assert!(Arc::ptr_eq(&joined[1], &joined[3]));
     }
 
     #[test]

@@ -1,12 +1,13 @@
 use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use futures_core::{FusedStream, Stream};
 
 use crate::hub::{Shared, State};
-use crate::roster::SeatId;
+use crate::roster::{Seat, SeatId};
 use crate::sync::Arc;
 use crate::topic::Interest;
 
@@ -144,34 +145,42 @@ enum Taken<K, T> {
 impl<K: Copy + Ord, T: Clone> State<K, T> {
     /// Takes the next entry that waits for a seat.
     fn take(&mut self, seat: SeatId, interest: &Interest) -> Taken<K, T> {
-        let seat = self.roster.seat(seat);
-        if seat.unread == 0 {
+        let Seat { unread, next, .. } = *self.roster.seat(seat);
+        if unread == 0 {
             return Taken::Nothing;
         }
-        let Some(entry) = self.ring.entry(seat.next) else {
-            let missed = seat.unread - self.ring.count(seat.next, interest);
+        let Some(entry) = self.ring.entry(next) else {
+            let missed = unread - self.roster.count(next, interest, &self.ring);
             return Taken::Lagged(Lagged { missed });
         };
         let taken = Taken::Entry(entry.key, entry.value.clone());
-        seat.unread -= 1;
-        if seat.unread > 0 {
-            let mut rest = self.ring.matching(seat.next + 1, interest);
-            seat.next = rest
-                .next()
-                .expect("what comes after an entry held is held as well");
-        }
+        self.pass(seat, interest, next + 1, 1);
         taken
+    }
+
+    /// Goes on to the first entry from `number` on, past so many.
+    fn pass(&mut self, seat: SeatId, interest: &Interest, number: u64, count: u64) {
+        let Seat { unread, .. } = *self.roster.seat(seat);
+        if unread > count {
+            let next = self.roster.next(number, interest, &self.ring);
+            self.roster.seat(seat).next =
+                next.expect("what comes after an entry held is held as well");
+        }
+        self.roster.seat(seat).unread = unread - count;
     }
 }
 
 impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> State<K, T> {
     /// The entries that wait for a seat, up to `limit` bytes but at least one.
     fn collect(&mut self, seat: SeatId, interest: &Interest, limit: usize) -> (RunEnd<K>, Vec<T>) {
-        let seat = self.roster.seat(seat);
+        let Seat { unread, next, .. } = *self.roster.seat(seat);
         let mut bytes = 0;
         let mut end: Option<RunEnd<K>> = None;
         let mut values = Vec::new();
-        for number in self.ring.matching(seat.next, interest) {
+        let (ring, roster) = (&self.ring, &self.roster);
+        let numbers =
+            iter::successors(Some(next), |number| roster.next(number + 1, interest, ring));
+        for number in numbers.take(usize::try_from(unread).unwrap_or(usize::MAX)) {
             let entry = self.ring.entry(number).expect("it was found in the ring");
             bytes += entry.value.as_ref().len();
             if bytes > limit && end.is_some() {
@@ -185,18 +194,6 @@ impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> State<K, T> {
             });
         }
         (end.expect("what is unread and held is found"), values)
-    }
-
-    /// Goes past a run.
-    fn pass(&mut self, seat: SeatId, interest: &Interest, end: &RunEnd<K>) {
-        let seat = self.roster.seat(seat);
-        seat.unread -= end.count;
-        if seat.unread > 0 {
-            let mut rest = self.ring.matching(end.number, interest);
-            seat.next = rest
-                .next()
-                .expect("what comes after an entry held is held as well");
-        }
     }
 }
 
@@ -225,13 +222,13 @@ impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> Subscription<K, T> {
         }
         let run = match known(&self.interest, first, unread) {
             Some((end, value)) => {
-                state.pass(id, &self.interest, &end);
+                state.pass(id, &self.interest, end.number, end.count);
                 self.cursor = end.key;
                 Run::Known(end.key, value)
             }
             None => {
                 let (end, values) = state.collect(id, &self.interest, limit);
-                state.pass(id, &self.interest, &end);
+                state.pass(id, &self.interest, end.number, end.count);
                 self.cursor = end.key;
                 Run::Several { first, end, values }
             }

@@ -70,6 +70,16 @@ impl Interest {
             Self::Any(wanted) => topics.iter().any(|topic| wanted.contains(*topic)),
         }
     }
+
+    /// Equal for interests that are equal, and for hardly any other.
+    pub(crate) fn digest(&self) -> u64 {
+        match self {
+            Self::All => 0,
+            Self::Any(topics) => topics
+                .iter()
+                .fold(1, |sum, Topic([topic, _])| sum.wrapping_add(topic)),
+        }
+    }
 }
 
 /// A set of topics.
@@ -84,6 +94,18 @@ impl Topics {
     #[must_use]
     pub fn contains(&self, topic: Topic) -> bool {
         self.sorted.binary_search(&topic).is_ok()
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.sorted.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.sorted.is_empty()
     }
 
     /// Each topic once, in no order that means anything.

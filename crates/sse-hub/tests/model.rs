@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use eventwire_sse_hub::{Hub, Interest, Lagged, Subscription, Topic};
+use eventwire_sse_hub::{Capacity, Hub, Interest, Lagged, Subscription, Topic};
 use futures_core::Stream;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -17,6 +17,7 @@ enum Step {
     /// An entry whose key is so far above the last one.
     Publish {
         gap: u64,
+        weight: u64,
         topics: Vec<u8>,
     },
     /// One subscriber more, so far below or above the head.
@@ -38,7 +39,8 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let topics = || vec(0..5_u8, 0..4);
     let step = prop_oneof![
-        8 => (1..3_u64, topics()).prop_map(|(gap, topics)| Step::Publish { gap, topics }),
+        8 => (1..3_u64, 0..12_u64, topics())
+            .prop_map(|(gap, weight, topics)| Step::Publish { gap, weight, topics }),
         2 => (-12..6_i64, proptest::option::of(topics()))
             .prop_map(|(offset, interest)| Step::Subscribe { offset, interest }),
         8 => (0..8_usize, 1..6_usize)
@@ -64,8 +66,11 @@ fn poll_all(subscriber: usize) -> Step {
 /// A hub that keeps all, and numbers nothing.
 struct Model {
     capacity: usize,
+    most_weight: u64,
     floor: u64,
     entries: Vec<(u64, Vec<u8>)>,
+    /// Of each entry.
+    weights: Vec<u64>,
     is_closed: bool,
 }
 
@@ -94,9 +99,22 @@ impl Model {
         self.entries.last().map_or(self.floor, |entry| entry.0)
     }
 
+    /// How many entries are held: as many of the last as there is place for, and the newest.
+    fn held(&self) -> usize {
+        let mut sum = 0;
+        let fit = self.weights.iter().rev().take_while(|weight| {
+            sum += **weight;
+            sum <= self.most_weight
+        });
+        fit.count()
+            .min(self.capacity)
+            .max(1)
+            .min(self.weights.len())
+    }
+
     /// Keys up to here have left the ring.
     fn ring_floor(&self) -> u64 {
-        let departed = self.entries.len().saturating_sub(self.capacity);
+        let departed = self.entries.len() - self.held();
         departed
             .checked_sub(1)
             .map_or(self.floor, |last| self.entries[last].0)
@@ -216,13 +234,16 @@ struct Trial {
 }
 
 impl Trial {
-    fn new(capacity: usize) -> Self {
+    fn new(capacity: usize, most_weight: u64) -> Self {
         const FLOOR: u64 = 50;
-        let hub = Hub::new(NonZeroUsize::new(capacity).expect("not zero"), FLOOR);
+        let entries = NonZeroUsize::new(capacity).expect("not zero");
+        let hub = Hub::new(Capacity::entries(entries).weight(most_weight), FLOOR);
         let model = Model {
             capacity,
+            most_weight,
             floor: FLOOR,
             entries: Vec::new(),
+            weights: Vec::new(),
             is_closed: false,
         };
         Self {
@@ -234,7 +255,11 @@ impl Trial {
 
     fn take(&mut self, step: Step) {
         match step {
-            Step::Publish { gap, topics } => self.publish(self.model.head() + gap, topics),
+            Step::Publish {
+                gap,
+                weight,
+                topics,
+            } => self.publish(self.model.head() + gap, weight, topics),
             Step::Subscribe { offset, interest } => {
                 self.subscribe(self.model.head().saturating_add_signed(offset), interest);
             }
@@ -256,15 +281,16 @@ impl Trial {
         }
     }
 
-    fn publish(&mut self, key: u64, topics: Vec<u8>) {
+    fn publish(&mut self, key: u64, weight: u64, topics: Vec<u8>) {
         let hashed: Vec<_> = topics.iter().copied().map(topic).collect();
-        self.hub.publish(key, &hashed, !key);
+        self.hub.publish_weighing(weight, key, &hashed, !key);
         for Pair { reader, .. } in &mut self.pairs {
             if key > reader.began_after && Model::meets(reader.interest.as_ref(), &topics) {
                 reader.wake();
             }
         }
         self.model.entries.push((key, topics));
+        self.model.weights.push(weight);
     }
 
     fn subscribe(&mut self, after: u64, interest: Option<Vec<u8>>) {
@@ -287,6 +313,9 @@ impl Trial {
             self.hub.subscribers(),
             self.pairs.iter().filter(follows).count()
         );
+        let held = self.model.held();
+        let weights = &self.model.weights[self.model.weights.len() - held..];
+        assert_eq!(self.hub.held(), (held, weights.iter().sum()));
         for pair in &self.pairs {
             assert_eq!(pair.wakes.0.load(Ordering::Relaxed), pair.reader.wakes);
         }
@@ -295,8 +324,12 @@ impl Trial {
 
 proptest! {
     #[test]
-    fn shows_tells_and_wakes_as_the_model_does(capacity in 1..9_usize, steps in steps()) {
-        let mut trial = Trial::new(capacity);
+    fn shows_tells_and_wakes_as_the_model_does(
+        capacity in 1..9_usize,
+        most_weight in 0..60_u64,
+        steps in steps(),
+    ) {
+        let mut trial = Trial::new(capacity, most_weight);
         for step in steps {
             trial.take(step);
             trial.check();
