@@ -3,6 +3,7 @@ use std::time::Duration;
 use eventwire_sse::{Event, EventId, EventName, Frame};
 use eventwire_store::Cursor;
 
+use crate::feed::FeedOptions;
 use crate::locate::Gap;
 
 /// What follows does not begin at the place that was asked for.
@@ -20,12 +21,17 @@ pub(crate) fn gap(gap: Gap) -> Frame {
         .encode()
 }
 
-/// Everything up to `cursor` has been looked at, and nothing of it was asked for.
-pub(crate) fn progress(cursor: Cursor) -> Frame {
-    Event::new("{}")
+/// Everything up to `cursor` has been looked at, and nothing of it was asked for. The first block
+/// of a stream that has data says when to come back.
+pub(crate) fn progress(cursor: Cursor, retry: Option<Duration>) -> Frame {
+    let event = Event::new("{}")
         .name(EventName::from_static("eventwire.progress"))
-        .id(id(cursor))
-        .encode()
+        .id(id(cursor));
+    match retry {
+        Some(delay) => event.retry(delay),
+        None => event,
+    }
+    .encode()
 }
 
 /// History has been shown; what follows is live.
@@ -36,8 +42,15 @@ pub(crate) fn caught_up(cursor: Cursor) -> Frame {
         .encode()
 }
 
+/// What a client is told last where the feed closes, drawn for each.
+pub(crate) fn farewell(options: &FeedOptions) -> Option<Frame> {
+    options
+        .return_within
+        .map(|spread| busy(return_after(spread)))
+}
+
 /// The stream ends here; come back after a while.
-pub(crate) fn busy(retry: Duration) -> Frame {
+fn busy(retry: Duration) -> Frame {
     Event::new("{}")
         .name(EventName::from_static("eventwire.busy"))
         .retry(retry)
@@ -45,7 +58,7 @@ pub(crate) fn busy(retry: Duration) -> Frame {
 }
 
 /// A time to come back after, drawn from one second to `spread` more.
-pub(crate) fn return_after(spread: Duration) -> Duration {
+fn return_after(spread: Duration) -> Duration {
     Duration::from_secs(1) + spread.mul_f64(fastrand::f64())
 }
 

@@ -41,24 +41,24 @@ pub struct FeedError {
 /// id that reached the client is where it resumes.
 #[must_use = "a stream does nothing until it is polled"]
 pub struct FrameStream {
-    feed: Arc<Shared>,
-    query: Query,
+    pub(crate) feed: Arc<Shared>,
+    pub(crate) query: Query,
     /// Everything up to here was looked at; what matched is in `ready` or was handed out.
-    cursor: Position,
+    pub(crate) cursor: Position,
     /// The last place the client was told of, if any.
-    told: Option<Position>,
-    retry: Option<Duration>,
-    is_signalling: bool,
-    ready: VecDeque<Frame>,
+    pub(crate) told: Option<Position>,
+    pub(crate) retry: Option<Duration>,
+    pub(crate) is_signalling: bool,
+    pub(crate) ready: VecDeque<Frame>,
     /// When to look whether the client should be told of progress.
     timer: Pin<Box<Sleep>>,
     /// Whether nothing was sent since the timer last fired.
     is_idle: bool,
     /// When the stream ends of itself.
-    ends_at: Option<Instant>,
+    pub(crate) ends_at: Option<Instant>,
     /// What is said at the end, where the feed closes.
-    farewell: Option<Frame>,
-    stage: Stage,
+    pub(crate) farewell: Option<Frame>,
+    pub(crate) stage: Stage,
 }
 
 /// How soon a client that was told no place is told one: one that is cut off before has
@@ -72,7 +72,7 @@ fn first_look(feed: &Shared, told: Option<Position>) -> Duration {
     }
 }
 
-enum Stage {
+pub(crate) enum Stage {
     Locate(Pin<Box<dyn Future<Output = Result<Located, ReadError>> + Send>>),
     History(EventStream),
     Live(Live),
@@ -80,7 +80,7 @@ enum Stage {
 }
 
 /// A subscriber that follows the ring.
-struct Live {
+pub(crate) struct Live {
     follower: Follower,
     /// Whether all that the ring shows it matches.
     is_exact: bool,
@@ -95,6 +95,14 @@ enum FromRing {
 }
 
 impl Live {
+    fn after(feed: &Shared, query: &Query, cursor: Position) -> Self {
+        let Listening { interest, is_exact } = topic::of_query(query);
+        Self {
+            follower: feed.ring.follow(cursor, interest),
+            is_exact,
+        }
+    }
+
     /// One by one where `is_single`.
     fn poll_next(
         &mut self,
@@ -131,16 +139,32 @@ impl FrameStream {
             ends_at: follow
                 .max_age
                 .and_then(|age| Instant::now().checked_add(age)),
-            farewell: feed
-                .options
-                .return_within
-                .map(|spread| control::busy(control::return_after(spread))),
+            farewell: control::farewell(&feed.options),
             stage: Stage::Locate(Box::pin(async move {
                 tokio::select! {
                     located = locate(&*store, from) => located,
                     () = ring.closed() => Err(ReadError::Closed),
                 }
             })),
+            feed,
+        }
+    }
+
+    /// A stream like another one, after a place that its client knows.
+    pub(crate) fn resumed_after(other: &Self, after: Position, ends_at: Option<Instant>) -> Self {
+        let feed = Arc::clone(&other.feed);
+        Self {
+            query: other.query.clone(),
+            cursor: after,
+            told: Some(after),
+            retry: None,
+            is_signalling: other.is_signalling,
+            ready: VecDeque::new(),
+            timer: Box::pin(sleep_until(Instant::now() + feed.options.progress)),
+            is_idle: true,
+            ends_at,
+            farewell: control::farewell(&feed.options),
+            stage: Stage::Live(Live::after(&feed, &other.query, after)),
             feed,
         }
     }
@@ -168,11 +192,7 @@ impl FrameStream {
             self.send(control::caught_up(self.cursor_at(self.cursor)));
             self.told = Some(self.cursor);
         }
-        let Listening { interest, is_exact } = topic::of_query(&self.query);
-        Stage::Live(Live {
-            follower: self.feed.ring.follow(self.cursor, interest),
-            is_exact,
-        })
+        Stage::Live(Live::after(&self.feed, &self.query, self.cursor))
     }
 
     /// Whether the feed has closed while this stream was not on the ring, which ends by itself.
@@ -180,7 +200,7 @@ impl FrameStream {
         !matches!(self.stage, Stage::Live(_)) && self.feed.ring.is_closed()
     }
 
-    fn cursor_at(&self, position: Position) -> Cursor {
+    pub(crate) fn cursor_at(&self, position: Position) -> Cursor {
         Cursor {
             epoch: self.feed.store.epoch(),
             position,
@@ -300,8 +320,8 @@ impl FrameStream {
         if std::mem::replace(&mut self.is_idle, true) {
             if self.told.is_none_or(|told| told < self.cursor) {
                 self.told = Some(self.cursor);
-                self.ready
-                    .push_back(control::progress(self.cursor_at(self.cursor)));
+                let progress = control::progress(self.cursor_at(self.cursor), self.retry.take());
+                self.ready.push_back(progress);
             } else if self.is_signalling {
                 self.ready.push_back(control::heartbeat());
             }
