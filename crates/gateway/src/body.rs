@@ -1,4 +1,5 @@
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -24,7 +25,7 @@ pin_project! {
     #[derive(Debug)]
     enum Content {
         Full { #[pin] body: Full<Bytes> },
-        Events { #[pin] body: SseBody<FrameStream>, open: OpenStream },
+        Events { #[pin] body: SseBody<FrameStream>, open: Arc<OpenStream> },
         // The answer to HEAD: of a length that is not told, since it is that of GET.
         Withheld,
     }
@@ -50,7 +51,7 @@ impl GatewayBody {
     }
 
     /// An event stream, which is counted until this is dropped.
-    pub(crate) fn events(body: SseBody<FrameStream>, open: OpenStream) -> Self {
+    pub(crate) fn events(body: SseBody<FrameStream>, open: Arc<OpenStream>) -> Self {
         Self {
             content: Content::Events { body, open },
         }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventwire_feed::{Feed, Follow, From};
+use eventwire_feed::{Feed, Follow, From, Offer};
 use eventwire_sse::{Event, EventName};
 use eventwire_sse_body::{LastEventId, SseResponse, head};
 use eventwire_store::{Category, Cursor, EventType, NameError, Query, StreamName, Tag};
@@ -73,7 +73,7 @@ fn open(
     parts: &Parts,
 ) -> Result<Response<GatewayBody>, Problem> {
     let counted = match options.open.open(parts.extensions.get().copied()) {
-        Ok(counted) => counted,
+        Ok(counted) => Arc::new(counted),
         Err(too_many) => return refuse(too_many, &parts.headers),
     };
     let mut follow = Follow::new(request.query).from(request.from.unwrap_or(From::End));
@@ -87,9 +87,11 @@ fn open(
         // Streams that were opened together end apart.
         follow = follow.max_age(between([age / 2, age]));
     }
-    let response = SseResponse::new(feed.follow(follow))
+    let offer = Offer::new(feed.clone(), follow, options.heartbeat).holding(counted.clone());
+    let mut response = SseResponse::new(offer.frames())
         .heartbeat(options.heartbeat)
         .into_response();
+    response.extensions_mut().insert(offer);
     Ok(response.map(|body| GatewayBody::events(body, counted)))
 }
 

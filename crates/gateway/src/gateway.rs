@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use eventwire_cqrs::Dispatcher;
-use eventwire_feed::Feed;
+use eventwire_feed::{Feed, Offer};
 use eventwire_store::backend::assign_uuid;
 use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -342,6 +342,7 @@ where
                 .or_insert(HeaderValue::from_static("no-store"));
             if parts.method == Method::HEAD {
                 response = response.map(|_body| GatewayBody::withheld());
+                response.extensions_mut().remove::<Offer>();
             }
             Ok(response)
         }))

@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use eventwire_feed::Offer;
+use futures_util::StreamExt;
 use http::StatusCode;
 use http_body_util::BodyExt;
 
@@ -86,4 +88,42 @@ async fn a_stream_ends_when_it_is_old_and_goes_on_elsewhere() {
     );
     assert!(ages.len() > 5, "they end apart: {ages:?}");
     assert!(begun.elapsed() > age);
+}
+
+#[tokio::test]
+async fn a_server_can_take_the_frames_and_leave_the_body() {
+    let server = server_with(|gateway| gateway.raw_log().max_streams(1)).await;
+    let event = r#"{"type":"posted","data":{}}"#;
+    let json = ("content-type", "application/json");
+    server.ask(Ask("POST /streams/s", &[json], event)).await;
+    let beginning = "GET /events?from=start";
+    let mut body = server.ask(Ask(beginning, &[STREAM], "")).await.into_body();
+    let of_body = read_until(&mut body, "data: {}\n\n").await;
+
+    drop(body);
+    let mut answer = server.ask(Ask(beginning, &[STREAM], "")).await;
+    let offer = answer.extensions_mut().remove::<Offer>().unwrap();
+    drop(answer);
+    assert_eq!(offer.heartbeat(), Duration::from_secs(15));
+    let frame = offer.frames().next().await.unwrap().unwrap();
+    assert_eq!(
+        of_body.strip_prefix(":\n\n").unwrap().as_bytes(),
+        frame.as_bytes()
+    );
+
+    // The stream counts for as long as what was taken lives.
+    let held = offer.held();
+    drop(offer);
+    let refused = server.ask(Ask(beginning, &[STREAM], "")).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.extensions().get::<Offer>().is_none());
+    drop(held);
+    for no_stream in [
+        Ask("HEAD /events", &[STREAM], ""),
+        Ask("GET /events", &[PAGE], ""),
+    ] {
+        let answer = server.ask(no_stream).await;
+        assert_eq!(answer.status(), StatusCode::OK);
+        assert!(answer.extensions().get::<Offer>().is_none());
+    }
 }
