@@ -3,7 +3,7 @@ use std::error::Error;
 use std::fmt;
 
 use eventwire_sse::EventId;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use percent_encoding::percent_decode_str;
 
 const HEADER: HeaderName = HeaderName::from_static("last-event-id");
@@ -45,8 +45,36 @@ impl LastEventId {
         headers: &HeaderMap,
         query: Option<&str>,
     ) -> Result<Option<Self>, LastEventIdError> {
-        if let Some(id) = headers.get(HEADER).filter(|id| !id.is_empty()) {
-            return Self::checked(id.as_bytes().into(), max).map(Some);
+        Self::from_values_up_to(max, headers.get(HEADER).map(HeaderValue::as_bytes), query)
+    }
+
+    /// The same of a request whose headers are not `http`'s: the value of its `Last-Event-ID`, and
+    /// its query.
+    ///
+    /// ```
+    /// use eventwire_sse_body::LastEventId;
+    ///
+    /// let id = LastEventId::from_values(Some(b"41"), Some("last_event_id=7"))?;
+    /// assert_eq!(id.as_ref().map(LastEventId::as_str), Some("41"));
+    /// # Ok::<_, eventwire_sse_body::LastEventIdError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`from_request`](Self::from_request).
+    pub fn from_values(
+        header: Option<&[u8]>,
+        query: Option<&str>,
+    ) -> Result<Option<Self>, LastEventIdError> {
+        Self::from_values_up_to(Self::MAX_BYTES, header, query)
+    }
+
+    fn from_values_up_to(
+        max: usize,
+        header: Option<&[u8]>,
+        query: Option<&str>,
+    ) -> Result<Option<Self>, LastEventIdError> {
+        if let Some(id) = header.filter(|id| !id.is_empty()) {
+            return Self::checked(id.into(), max).map(Some);
         }
         let parameters = query.unwrap_or_default();
         QUERY_NAMES

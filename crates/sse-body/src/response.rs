@@ -6,6 +6,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Response};
 
 use crate::body::{BodyOptions, SseBody};
+use crate::byte_stream::ByteStream;
 use crate::encoded::Encoded;
 use crate::heartbeat::Heartbeat;
 
@@ -115,6 +116,11 @@ impl<S: TryStream<Ok = Frame>> SseResponse<S> {
     /// The body alone, for a head of one's own.
     pub fn into_body(self) -> SseBody<S> {
         SseBody::new(self.frames, self.options, Heartbeat::new(self.heartbeat))
+    }
+
+    /// The body alone, for a server that takes a stream of bytes; [`head`] has the head to go with it.
+    pub fn into_byte_stream(self) -> ByteStream<S> {
+        ByteStream::new(self.into_body())
     }
 
     /// The response: `200`, never to be stored, transformed or buffered on the way.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
+use bytes::Bytes;
 use eventwire_sse::{Event, Frame};
 use eventwire_sse_body::{SseBody, SseResponse};
 use futures_util::{Stream, stream};
@@ -66,6 +67,15 @@ fn poll<B: Body<Data: AsRef<[u8]>>>(body: Pin<&mut B>) -> Yields {
     }
 }
 
+fn poll_stream<E>(body: Pin<&mut impl Stream<Item = Result<Bytes, E>>>) -> Yields {
+    match body.poll_next(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Some(Ok(data))) => data_of(&data),
+        Poll::Ready(Some(Err(_))) => Error,
+        Poll::Ready(None) => End,
+        Poll::Pending => Pending,
+    }
+}
+
 fn data_of(bytes: &[u8]) -> Yields {
     Data(String::from_utf8(bytes.to_vec()).expect("text"))
 }
@@ -76,6 +86,15 @@ fn check(limit: usize, script: &[Has], expected: &[Yields]) {
     let response = SseResponse::new(scripted(script)).coalesce(limit);
     let mut body = Box::pin(response.without_heartbeat().into_body());
     let yielded: Vec<_> = expected.iter().map(|_| poll(body.as_mut())).collect();
+    assert_eq!(yielded, expected, "{limit} {script:?}");
+
+    // As a stream of bytes it is the same.
+    let response = SseResponse::new(scripted(script)).coalesce(limit);
+    let mut body = Box::pin(response.without_heartbeat().into_byte_stream());
+    let yielded: Vec<_> = expected
+        .iter()
+        .map(|_| poll_stream(body.as_mut()))
+        .collect();
     assert_eq!(yielded, expected, "{limit} {script:?}");
 }
 
