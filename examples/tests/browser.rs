@@ -4,6 +4,7 @@ mod support {
     pub(crate) mod browser;
     pub(crate) mod chat;
     pub(crate) mod http;
+    pub(crate) mod port;
     pub(crate) mod program;
     pub(crate) mod refusing;
 }

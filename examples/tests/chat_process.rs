@@ -5,6 +5,7 @@ mod support {
     pub(crate) mod blocks;
     pub(crate) mod chat;
     pub(crate) mod http;
+    pub(crate) mod port;
     pub(crate) mod program;
     pub(crate) mod tail;
 }

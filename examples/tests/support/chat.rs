@@ -1,7 +1,7 @@
 //! The chat example as a process: built, started, killed, and started again where it was.
 
 use std::io::{self, BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
@@ -9,14 +9,11 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::port::free_port;
 use super::program::program;
 
 const STARTS_WITHIN: Duration = Duration::from_secs(30);
 const ENDS_WITHIN: Duration = Duration::from_secs(30);
-
-/// Ports below those the system hands out by itself: while the server is down, no connection
-/// that is being made can take its place.
-const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
 /// Where a chat server lives: an address and a directory, which outlive the process.
 #[derive(Debug)]
@@ -118,11 +115,4 @@ impl Drop for ChatServer {
         // It may have ended already, which is what is wanted.
         let _ended = self.child.kill().and_then(|()| self.child.wait());
     }
-}
-
-fn free_port() -> u16 {
-    let mut ports = std::iter::repeat_with(|| fastrand::u16(PORTS)).take(1000);
-    ports
-        .find(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok())
-        .expect("one of a thousand ports is free")
 }
