@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventwire_sse_hub::Capacity;
-use eventwire_store::{EventStore, ReadError};
+use eventwire_store::{EventStore, ReadError, RecordedEvent};
 use tokio::task::JoinHandle;
 
+use crate::cloud_event::CloudEvent;
+use crate::encode::Encoder;
 use crate::follow::Follow;
 use crate::frames::FrameStream;
+use crate::looks::Looks;
+use crate::presentation::{LOOKS_BYTES, Presenter};
 use crate::pump;
 use crate::ring::Ring;
 
@@ -31,16 +35,18 @@ pub struct Feed {
 pub(crate) struct Shared {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) ring: Arc<Ring>,
+    pub(crate) presenter: Presenter,
     pub(crate) options: FeedOptions,
     pump: JoinHandle<()>,
 }
 
 /// What a feed is made with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FeedOptions {
     pub(crate) ring: Capacity,
     pub(crate) progress: Duration,
     pub(crate) return_within: Option<Duration>,
+    source: Option<Arc<str>>,
 }
 
 impl Default for FeedOptions {
@@ -52,6 +58,7 @@ impl Default for FeedOptions {
             ring: Capacity::entries(RING).weight(RING_BYTES),
             progress: Duration::from_secs(15),
             return_within: None,
+            source: None,
         }
     }
 }
@@ -68,7 +75,8 @@ impl FeedOptions {
     /// How many bytes the ring may take, whatever the number of its events: their payloads, their
     /// encoding and what is about them, about. The newest event is kept however large it is.
     ///
-    /// What several subscribers were sent joined is kept beside it, up to 4 MiB.
+    /// What several subscribers were sent joined, and what events look like to those who do not see
+    /// them as they were written, is kept beside it, up to 4 MiB of each.
     #[must_use]
     pub const fn ring_bytes(mut self, bytes: u64) -> Self {
         self.ring = self.ring.weight(bytes);
@@ -91,6 +99,14 @@ impl FeedOptions {
         self.return_within = Some(spread);
         self
     }
+
+    /// What CloudEvents name as their `source`: a URI of this log, such as
+    /// `https://chat.example/`. Unless set, `urn:eventwire:log:` and the store's epoch.
+    #[must_use]
+    pub fn source(mut self, uri: impl Into<Arc<str>>) -> Self {
+        self.source = Some(uri.into());
+        self
+    }
 }
 
 impl Feed {
@@ -108,11 +124,22 @@ impl Feed {
         let store: Arc<dyn EventStore> = Arc::new(store);
         let head = store.head().await?;
         let ring = Arc::new(Ring::after(head, options.ring));
-        let pump = tokio::spawn(pump::run(Arc::clone(&store), Arc::clone(&ring)));
+        let epoch = store.epoch();
+        let source = options.source.clone();
+        let encoder = Encoder {
+            epoch,
+            source: source.unwrap_or_else(|| format!("urn:eventwire:log:{epoch}").into()),
+        };
+        let (followed, published) = (Arc::clone(&store), Arc::clone(&ring));
+        let pump = tokio::spawn(pump::run(followed, published, encoder.clone()));
         Ok(Self {
             shared: Arc::new(Shared {
                 store,
                 ring,
+                presenter: Presenter {
+                    encoder,
+                    looks: Arc::new(Looks::new(LOOKS_BYTES)),
+                },
                 options,
                 pump,
             }),
@@ -123,6 +150,14 @@ impl Feed {
     /// in order, until the feed or the store closes.
     pub fn follow(&self, follow: Follow) -> FrameStream {
         FrameStream::new(Arc::clone(&self.shared), follow)
+    }
+
+    /// An event of the store as a CloudEvent, as those who ask for
+    /// [`Format::CloudEvents`](crate::Format::CloudEvents) are shown it.
+    #[must_use]
+    pub fn cloud_event<'a>(&'a self, event: &'a RecordedEvent) -> CloudEvent<'a> {
+        let encoder = &self.shared.presenter.encoder;
+        CloudEvent::new(event, encoder.cursor(event.position), &encoder.source)
     }
 
     /// The store that is followed.

@@ -2,11 +2,16 @@ use std::time::Duration;
 
 use eventwire_store::{Cursor, Query};
 
+use crate::encode::Format;
+use crate::present::View;
+use crate::presentation::Presentation;
+
 /// What one subscriber asks of a [`Feed`](crate::Feed).
 #[derive(Debug, Clone)]
 pub struct Follow {
     pub(crate) query: Query,
     pub(crate) from: From,
+    pub(crate) presentation: Presentation,
     pub(crate) retry: Option<Duration>,
     pub(crate) is_signalling: bool,
     pub(crate) max_age: Option<Duration>,
@@ -32,6 +37,7 @@ impl Follow {
         Self {
             query,
             from: From::End,
+            presentation: Presentation::default(),
             retry: None,
             is_signalling: false,
             max_age: None,
@@ -42,6 +48,20 @@ impl Follow {
     #[must_use]
     pub fn from(mut self, from: From) -> Self {
         self.from = from;
+        self
+    }
+
+    /// What it sees of the events: all of each, unless set ([`Present`](crate::Present)).
+    #[must_use]
+    pub fn view(mut self, view: View) -> Self {
+        self.presentation.view = Some(view);
+        self
+    }
+
+    /// What the data of its blocks is: the payload, unless set.
+    #[must_use]
+    pub fn format(mut self, format: Format) -> Self {
+        self.presentation.format = format;
         self
     }
 

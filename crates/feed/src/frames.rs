@@ -19,7 +19,7 @@ use crate::control;
 use crate::feed::Shared;
 use crate::follow::{Follow, From};
 use crate::locate::{Gap, GapReason, Located, locate};
-use crate::present;
+use crate::presentation::{Joined, Presentation, Presenter};
 use crate::ring::{Follower, Live as RingEvent};
 use crate::topic::{self, Listening};
 
@@ -43,6 +43,7 @@ pub struct FeedError {
 pub struct FrameStream {
     pub(crate) feed: Arc<Shared>,
     pub(crate) query: Query,
+    pub(crate) presentation: Presentation,
     /// Everything up to here was looked at; what matched is in `ready` or was handed out.
     pub(crate) cursor: Position,
     /// The last place the client was told of, if any.
@@ -64,6 +65,9 @@ pub struct FrameStream {
 /// How soon a client that was told no place is told one: one that is cut off before has
 /// nothing to come back with.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// How many events that are not shown are passed in one turn.
+const TURN: usize = 1024;
 
 fn first_look(feed: &Shared, told: Option<Position>) -> Duration {
     match told {
@@ -90,8 +94,8 @@ pub(crate) struct Live {
 enum FromRing {
     /// An event, which may match.
     Event(RingEvent),
-    /// Events that match, as one frame, and the position of the last.
-    Run(Position, Frame),
+    /// Events that match.
+    Run(Joined),
 }
 
 impl Live {
@@ -108,10 +112,13 @@ impl Live {
         &mut self,
         context: &mut Context<'_>,
         is_single: bool,
+        presenter: &Presenter,
+        to: &Presentation,
     ) -> Poll<Option<Result<FromRing, Lagged>>> {
         if self.is_exact && !is_single {
-            let run = self.follower.poll_run(context);
-            run.map(|item| item.map(|run| run.map(|(last, run)| FromRing::Run(last, run))))
+            let join = |run: &[RingEvent]| presenter.joined(to, run);
+            let run = self.follower.poll_run(context, to.class(), join);
+            run.map(|item| item.map(|run| run.map(FromRing::Run)))
         } else {
             let event = self.follower.poll_event(context);
             event.map(|item| item.map(|event| event.map(FromRing::Event)))
@@ -129,6 +136,7 @@ impl FrameStream {
         };
         Self {
             query: follow.query,
+            presentation: follow.presentation,
             cursor: Position::ORIGIN,
             told,
             retry: follow.retry,
@@ -155,6 +163,7 @@ impl FrameStream {
         let feed = Arc::clone(&other.feed);
         Self {
             query: other.query.clone(),
+            presentation: other.presentation.clone(),
             cursor: after,
             told: Some(after),
             retry: None,
@@ -201,10 +210,7 @@ impl FrameStream {
     }
 
     pub(crate) fn cursor_at(&self, position: Position) -> Cursor {
-        Cursor {
-            epoch: self.feed.store.epoch(),
-            position,
-        }
+        self.feed.presenter.encoder.cursor(position)
     }
 
     fn send(&mut self, frame: Frame) {
@@ -217,15 +223,20 @@ impl FrameStream {
         self.send(control::gap(gap));
     }
 
-    /// Sends an event of the log; `shared` is its encoding where there is one.
-    fn send_event(&mut self, event: &RecordedEvent, shared: Option<&Frame>) {
-        let frame = match (self.retry.take(), shared) {
-            (None, Some(frame)) => frame.clone(),
-            (retry, _) => present::frame(event, self.feed.store.epoch(), retry),
+    /// Sends an event of the log, unless it is hidden; `live` is what the ring has of it, if it is
+    /// from there.
+    fn send_event(&mut self, event: &RecordedEvent, live: Option<&RingEvent>) {
+        let presenter = &self.feed.presenter;
+        let frame = match (self.retry, live) {
+            (None, Some(live)) => presenter.shared(&self.presentation, live),
+            (retry, _) => presenter.block(&self.presentation, event, retry),
         };
         self.cursor = event.position;
-        self.told = Some(event.position);
-        self.send(frame);
+        if let Some(frame) = frame {
+            self.retry = None;
+            self.told = Some(event.position);
+            self.send(frame);
+        }
     }
 
     /// One step of the stage. Ready where something changed.
@@ -241,7 +252,9 @@ impl FrameStream {
             }
             Stage::Live(live) => {
                 // The first event of all carries what the client is to know of coming back.
-                let next = live.poll_next(context, self.retry.is_some());
+                let is_single = self.retry.is_some();
+                let presenter = &self.feed.presenter;
+                let next = live.poll_next(context, is_single, presenter, &self.presentation);
                 let looked_to = live.follower.cursor();
                 self.cursor = self.cursor.max(looked_to);
                 self.take_live(ready!(next));
@@ -279,13 +292,15 @@ impl FrameStream {
 
     fn take_live(&mut self, item: Option<Result<FromRing, Lagged>>) {
         match item {
-            Some(Ok(FromRing::Run(last, frame))) => {
-                self.told = Some(last);
-                self.send(frame);
+            Some(Ok(FromRing::Run(Joined { frame, last }))) => {
+                if last.is_some() {
+                    self.told = last;
+                    self.send(frame);
+                }
             }
             // The ring wakes by topic; only the query knows whether the whole of it matches.
             Some(Ok(FromRing::Event(live))) if self.query.matches(live.event().as_ref()) => {
-                self.send_event(live.event(), Some(live.frame()));
+                self.send_event(live.event(), Some(&live));
             }
             Some(Ok(FromRing::Event(_))) => {}
             Some(Err(lagged)) => {
@@ -335,6 +350,7 @@ impl Stream for FrameStream {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        let mut steps = 0;
         loop {
             if let Some(frame) = this.ready.pop_front() {
                 return Poll::Ready(Some(Ok(frame)));
@@ -345,7 +361,16 @@ impl Stream for FrameStream {
                 return Poll::Ready(farewell.map(Ok));
             }
             match this.poll_stage(context) {
-                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Ok(())) if steps < TURN => steps += 1,
+                // For a long while nothing was to be shown: others have their turn, and the
+                // client may be told how far this is.
+                Poll::Ready(Ok(())) => {
+                    steps = 0;
+                    if this.poll_idle(context).is_pending() {
+                        context.waker().wake_by_ref();
+                        return Poll::Pending;
+                    }
+                }
                 Poll::Ready(Err(_closed)) if this.is_cut_short() => this.stage = Stage::Ended,
                 Poll::Ready(Err(cause)) => {
                     this.stage = Stage::Ended;

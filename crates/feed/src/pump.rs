@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use eventwire_store::{EventStore, Item, Query, ReadError, Start};
 
-use crate::present;
+use crate::encode::{Encoder, Format};
 use crate::ring::Ring;
 
 /// How long to wait before reading a store again that could not be read.
@@ -20,10 +20,10 @@ impl Drop for ClosedOnDrop<'_> {
 
 /// Follows the log and publishes each event once; ends when the store closes, and closes the
 /// ring with it.
-pub(crate) async fn run(store: Arc<dyn EventStore>, ring: Arc<Ring>) {
+pub(crate) async fn run(store: Arc<dyn EventStore>, ring: Arc<Ring>, encoder: Encoder) {
     let _closed = ClosedOnDrop(&ring);
     loop {
-        match publish(&*store, &ring).await {
+        match publish(&*store, &ring, &encoder).await {
             ReadError::Closed => break,
             error => {
                 let after = ring.published().position();
@@ -35,14 +35,13 @@ pub(crate) async fn run(store: Arc<dyn EventStore>, ring: Arc<Ring>) {
 }
 
 /// Publishes until the subscription fails, and says why it did.
-async fn publish(store: &dyn EventStore, ring: &Ring) -> ReadError {
-    let epoch = store.epoch();
+async fn publish(store: &dyn EventStore, ring: &Ring, encoder: &Encoder) -> ReadError {
     let start = Start::After(ring.published().position());
     let mut items = store.subscribe(Query::all(), start);
     while let Some(item) = items.next().await {
         match item {
             Ok(Item::Event(event)) => {
-                let frame = present::frame(&event, epoch, None);
+                let frame = encoder.block(&event, Format::Payload, None);
                 ring.publish(event, frame);
             }
             Ok(Item::Gap { resumed_after, .. }) => ring.restart(resumed_after),

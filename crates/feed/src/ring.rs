@@ -10,6 +10,7 @@ use eventwire_store::{Position, RecordedEvent};
 use futures_core::Stream;
 use tokio::sync::watch;
 
+use crate::presentation::Joined;
 use crate::topic;
 
 /// An event of the log and its one encoding, shared by all who are shown it.
@@ -88,7 +89,7 @@ const RUN_BYTES: usize = 64 << 10;
 pub(crate) struct Follower {
     subscription: Subscription<Position, Live>,
     /// Of the same hub.
-    runs: Arc<Runs<Position, Frame>>,
+    runs: Arc<Runs<Position, Joined>>,
 }
 
 impl Follower {
@@ -101,15 +102,18 @@ impl Follower {
         next.map(|item| item.map(|taken| taken.map(|(_, live)| live)))
     }
 
-    /// All events that are there, as one frame, and the position of the last.
+    /// All events that are there, joined for those of a class.
     pub(crate) fn poll_run(
         &mut self,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<(Position, Frame), Lagged>>> {
-        let join = |run: &[Live]| Frame::concat(run.iter().map(Live::frame));
+        class: u64,
+        join: impl FnOnce(&[Live]) -> Joined,
+    ) -> Poll<Option<Result<Joined, Lagged>>> {
         let subscription = &mut self.subscription;
-        self.runs
-            .poll_next(subscription, context, RUN_BYTES, 0, join)
+        let run = self
+            .runs
+            .poll_next(subscription, context, RUN_BYTES, class, join);
+        run.map(|item| item.map(|run| run.map(|(_, joined)| joined)))
     }
 
     /// How far it has looked.
@@ -122,7 +126,7 @@ impl Follower {
 #[derive(Debug, Clone)]
 struct LiveHub {
     hub: Hub<Position, Live>,
-    runs: Arc<Runs<Position, Frame>>,
+    runs: Arc<Runs<Position, Joined>>,
 }
 
 impl LiveHub {

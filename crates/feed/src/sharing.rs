@@ -13,6 +13,8 @@ pub struct Common {
     /// The feed, by its place in memory, which the stream keeps.
     feed: usize,
     query: Query,
+    /// What is seen of events, and in which form.
+    class: u64,
     is_signalling: bool,
 }
 
@@ -38,6 +40,7 @@ impl FrameStream {
         is_common.then(|| Common {
             feed: std::sync::Arc::as_ptr(&self.feed).addr(),
             query: self.query.clone(),
+            class: self.presentation.class(),
             is_signalling: self.is_signalling,
         })
     }

@@ -1,11 +1,11 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 
-/// What an `Accept` header (RFC 9110, section 12.5.1) says of two forms a resource has.
+/// What an `Accept` header (RFC 9110, section 12.5.1) says of the forms a resource has.
 ///
-/// The more specific range decides about a form; of the two, the one with the higher weight
-/// wins, and the first where they weigh the same. None where neither is acceptable.
-pub(crate) fn preferred<T>(headers: &HeaderMap, first: (&str, T), second: (&str, T)) -> Option<T> {
+/// The more specific range decides about a form; of the forms, the one with the highest weight
+/// wins, and the first of those that weigh the same. None where none is acceptable.
+pub(crate) fn preferred<T: Copy>(headers: &HeaderMap, forms: &[(&str, T)]) -> Option<T> {
     let values = headers
         .get_all(ACCEPT)
         .iter()
@@ -14,15 +14,17 @@ pub(crate) fn preferred<T>(headers: &HeaderMap, first: (&str, T), second: (&str,
         .flat_map(|value| value.split(','))
         .filter_map(range)
         .collect();
-    if ranges.is_empty() {
-        return Some(first.1);
-    }
-    let (of_first, of_second) = (weight(&ranges, first.0), weight(&ranges, second.0));
-    match of_first.max(of_second) {
-        0 => None,
-        best if best == of_first => Some(first.1),
-        _ => Some(second.1),
-    }
+    let weighed = forms.iter().map(|(media_type, form)| {
+        let weight = if ranges.is_empty() {
+            1000
+        } else {
+            weight(&ranges, media_type)
+        };
+        (weight, *form)
+    });
+    // The last of the highest, so from the end.
+    let best = weighed.rev().max_by_key(|(weight, _)| *weight)?;
+    (best.0 > 0).then_some(best.1)
 }
 
 /// A media range and its weight in thousandths.
@@ -89,6 +91,11 @@ mod tests {
                 Some("sse"),
             ),
             (Some("application/*"), Some("json")),
+            (Some("application/cloudevents-batch+json"), Some("batch")),
+            (
+                Some("application/cloudevents-batch+json, application/json;q=0.9"),
+                Some("batch"),
+            ),
             (Some("application/json;q=0"), None),
             (Some("*/*;q=0"), None),
             (Some("text/html"), None),
@@ -98,12 +105,12 @@ mod tests {
             if let Some(accept) = accept {
                 headers.insert(ACCEPT, HeaderValue::from_static(accept));
             }
-            let forms = (("text/event-stream", "sse"), ("application/json", "json"));
-            assert_eq!(
-                preferred(&headers, forms.0, forms.1),
-                expected,
-                "{accept:?}"
-            );
+            let forms = [
+                ("text/event-stream", "sse"),
+                ("application/json", "json"),
+                ("application/cloudevents-batch+json", "batch"),
+            ];
+            assert_eq!(preferred(&headers, &forms), expected, "{accept:?}");
         }
     }
 }

@@ -1,7 +1,8 @@
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use eventwire_feed::{Feed, Follow, From, Offer};
+use eventwire_feed::{Feed, Follow, Format, From, Offer, View};
 use eventwire_sse::{Event, EventName};
 use eventwire_sse_body::{LastEventId, SseResponse, head};
 use eventwire_store::{Category, Cursor, EventType, NameError, Query, StreamName, Tag};
@@ -11,8 +12,9 @@ use http::{HeaderMap, Response};
 
 use crate::accept::preferred;
 use crate::body::GatewayBody;
-use crate::open_streams::{OpenStreams, TooMany};
-use crate::page;
+use crate::open_streams::{OpenStreams, PeerAddress, TooMany, Whose};
+use crate::page::{self, PageForm};
+use crate::principal::Principal;
 use crate::problem::{Kind, Problem};
 use crate::request::cursor;
 
@@ -25,6 +27,7 @@ pub(crate) struct EventsRequest {
     pub(crate) limit: Option<usize>,
     pub(crate) is_backward: bool,
     pub(crate) wait: Option<Duration>,
+    pub(crate) format: Format,
     is_signalling: bool,
     form: Form,
 }
@@ -32,16 +35,52 @@ pub(crate) struct EventsRequest {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Stream,
-    Page,
+    Page(PageForm),
 }
 
-/// How an open stream behaves.
+/// How many bytes of events a page has where nothing else is said.
+pub(crate) const MAX_PAGE_BYTES: u64 = 1 << 20;
+
+/// How streams and pages behave.
 #[derive(Debug, Clone)]
-pub(crate) struct StreamOptions {
+pub(crate) struct ReadingOptions {
     pub(crate) heartbeat: Duration,
     pub(crate) retry: Option<Duration>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) open: Arc<OpenStreams>,
+    pub(crate) max_page_bytes: u64,
+    pub(crate) view_of: Option<ViewOf>,
+}
+
+/// What a principal sees.
+#[derive(Clone)]
+pub(crate) struct ViewOf(pub(crate) Arc<dyn Fn(&Principal) -> View + Send + Sync>);
+
+impl fmt::Debug for ViewOf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ViewOf").finish_non_exhaustive()
+    }
+}
+
+/// Who reads, and what it sees.
+struct Reader {
+    whose: Whose,
+    view: Option<View>,
+}
+
+impl Reader {
+    fn of(parts: &Parts, options: &ReadingOptions) -> Self {
+        let anonymous = Principal::anonymous();
+        let principal = parts.extensions.get().unwrap_or(&anonymous);
+        let address = parts.extensions.get().map(|PeerAddress(address)| *address);
+        Self {
+            whose: Whose {
+                address,
+                principal: principal.shared_id(),
+            },
+            view: options.view_of.as_ref().map(|view_of| view_of.0(principal)),
+        }
+    }
 }
 
 /// How long a client is asked to stay away where there are too many streams, at the least and at
@@ -51,14 +90,18 @@ const STAY_AWAY: [Duration; 2] = [Duration::from_secs(5), Duration::from_secs(15
 /// `GET /events` and `GET /streams/{stream}`.
 pub(crate) async fn read(
     feed: &Feed,
-    options: &StreamOptions,
+    options: &ReadingOptions,
     stream: Option<&str>,
     parts: &Parts,
 ) -> Result<Response<GatewayBody>, Problem> {
     let request = EventsRequest::parse(stream, parts)?;
+    let reader = Reader::of(parts, options);
     let mut response = match request.form {
-        Form::Page => page::read(&**feed.store(), request).await?,
-        Form::Stream => open(feed, options, request, parts)?,
+        Form::Page(form) => {
+            let view = reader.view.as_ref();
+            page::read(feed, request, form, view, options.max_page_bytes).await?
+        }
+        Form::Stream => open(feed, options, request, reader, parts)?,
     };
     response
         .headers_mut()
@@ -68,15 +111,21 @@ pub(crate) async fn read(
 
 fn open(
     feed: &Feed,
-    options: &StreamOptions,
+    options: &ReadingOptions,
     request: EventsRequest,
+    reader: Reader,
     parts: &Parts,
 ) -> Result<Response<GatewayBody>, Problem> {
-    let counted = match options.open.open(parts.extensions.get().copied()) {
+    let counted = match options.open.open(reader.whose) {
         Ok(counted) => Arc::new(counted),
         Err(too_many) => return refuse(too_many, &parts.headers),
     };
-    let mut follow = Follow::new(request.query).from(request.from.unwrap_or(From::End));
+    let mut follow = Follow::new(request.query)
+        .from(request.from.unwrap_or(From::End))
+        .format(request.format);
+    if let Some(view) = reader.view {
+        follow = follow.view(view);
+    }
     if let Some(delay) = options.retry {
         follow = follow.retry(delay);
     }
@@ -111,6 +160,10 @@ fn refuse(too_many: TooMany, headers: &HeaderMap) -> Result<Response<GatewayBody
             Kind::TooMany,
             "this address has as many event streams open as it may",
         ),
+        TooMany::OfThisPrincipal => Problem::new(
+            Kind::TooMany,
+            "this principal has as many event streams open as it may",
+        ),
     };
     Err(problem.retry_after(Some(away)))
 }
@@ -134,6 +187,7 @@ impl EventsRequest {
             limit: None,
             is_backward: false,
             wait: wait(&parts.headers),
+            format: Format::Payload,
             is_signalling: false,
             form: form(&parts.headers)?,
         };
@@ -145,6 +199,7 @@ impl EventsRequest {
                 "from" => start = Some(start_of(&value)?),
                 "limit" => request.limit = Some(number(&value)?),
                 "direction" => request.is_backward = is_backward(&value)?,
+                "format" => request.format = format(&value)?,
                 "signals" => request.is_signalling = value == "1",
                 other => filter.take(other, &value)?,
             }
@@ -233,6 +288,16 @@ fn is_backward(text: &str) -> Result<bool, Problem> {
     }
 }
 
+fn format(text: &str) -> Result<Format, Problem> {
+    match text {
+        "cloudevents" => Ok(Format::CloudEvents),
+        other => Err(Problem::malformed(
+            "format",
+            format!("`{other}` is not `cloudevents`"),
+        )),
+    }
+}
+
 fn last_event_id(parts: &Parts) -> Result<Option<Cursor>, Problem> {
     let id = LastEventId::from_request(&parts.headers, parts.uri.query())
         .map_err(|error| Problem::malformed("Last-Event-ID", error.to_string()))?;
@@ -240,16 +305,19 @@ fn last_event_id(parts: &Parts) -> Result<Option<Cursor>, Problem> {
         .transpose()
 }
 
-/// A stream, unless JSON is preferred.
+/// A stream, unless a page is preferred.
 fn form(headers: &HeaderMap) -> Result<Form, Problem> {
-    let stream = ("text/event-stream", Form::Stream);
-    let page = ("application/json", Form::Page);
-    preferred(headers, stream, page).ok_or_else(|| {
-        Problem::new(
-            Kind::NotAcceptable,
-            "there is text/event-stream and application/json",
-        )
-        .field("Accept")
+    let forms = [
+        ("text/event-stream", Form::Stream),
+        ("application/json", Form::Page(PageForm::Page)),
+        (
+            "application/cloudevents-batch+json",
+            Form::Page(PageForm::Batch),
+        ),
+    ];
+    preferred(headers, &forms).ok_or_else(|| {
+        let names = forms.map(|(media_type, _)| media_type).join(", ");
+        Problem::new(Kind::NotAcceptable, format!("there is {names}")).field("Accept")
     })
 }
 

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
 use eventwire_cqrs::Dispatcher;
-use eventwire_feed::{Feed, Offer};
+use eventwire_feed::{Feed, Offer, Present, Views};
 use eventwire_store::backend::assign_uuid;
 use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -17,9 +17,10 @@ use http_body::Body;
 use tokio::sync::watch;
 use tower_service::Service;
 
+use crate::allow::AllowLists;
 use crate::authorize::Authorize;
 use crate::body::GatewayBody;
-use crate::events::{self, StreamOptions};
+use crate::events::{self, MAX_PAGE_BYTES, ReadingOptions, ViewOf};
 use crate::open_streams::OpenStreams;
 use crate::principal::Principal;
 use crate::problem::Problem;
@@ -42,11 +43,12 @@ pub struct Gateway {
 struct Shared {
     feed: Feed,
     dispatcher: Option<Dispatcher>,
+    allowed: AllowLists,
     authorize: Option<Box<dyn Authorize>>,
     has_raw_log: bool,
     prefix: String,
     max_body: usize,
-    stream: StreamOptions,
+    reading: ReadingOptions,
     is_closing: watch::Sender<bool>,
 }
 
@@ -62,15 +64,18 @@ impl Gateway {
             shared: Shared {
                 feed,
                 dispatcher: None,
+                allowed: AllowLists::default(),
                 authorize: None,
                 has_raw_log: false,
                 prefix: String::new(),
                 max_body: 1 << 20,
-                stream: StreamOptions {
+                reading: ReadingOptions {
                     heartbeat: Duration::from_secs(15),
                     retry: Some(Duration::from_secs(1)),
                     max_age: None,
                     open: Arc::default(),
+                    max_page_bytes: MAX_PAGE_BYTES,
+                    view_of: None,
                 },
                 is_closing: watch::Sender::new(false),
             },
@@ -101,6 +106,82 @@ impl GatewayBuilder {
     #[must_use]
     pub fn authorize(mut self, hook: impl Authorize) -> Self {
         self.shared.authorize = Some(Box::new(hook));
+        self
+    }
+
+    /// Shows each principal what it may see, as it is to look: `view_of` says which of the hook's
+    /// views is a principal's, for every stream and every page. Without one everyone is shown
+    /// everything.
+    ///
+    /// A stream keeps its view for as long as it is open: with [`max_age`](Self::max_age), what
+    /// has changed about a principal shows within that time.
+    ///
+    /// ```
+    /// use eventwire_feed::{Feed, Look, Present};
+    /// use eventwire_gateway::{Gateway, GatewayBuilder, Principal};
+    /// use eventwire_store::{RecordedEvent, Tag};
+    ///
+    /// /// Each tenant sees what is tagged as its own.
+    /// struct Tenants;
+    ///
+    /// impl Present for Tenants {
+    ///     type View = Option<Tag>;
+    ///
+    ///     fn present(&self, tenant: &Option<Tag>, event: &RecordedEvent) -> Look {
+    ///         match tenant {
+    ///             Some(tenant) if event.tags.contains(tenant) => Look::AsWritten,
+    ///             _ => Look::Hidden,
+    ///         }
+    ///     }
+    /// }
+    ///
+    /// fn gateway(feed: Feed) -> GatewayBuilder {
+    ///     Gateway::builder(feed).present(Tenants, |principal: &Principal| {
+    ///         principal.claims::<Tag>().cloned()
+    ///     })
+    /// }
+    /// ```
+    #[must_use]
+    pub fn present<P: Present>(
+        mut self,
+        hook: P,
+        view_of: impl Fn(&Principal) -> P::View + Send + Sync + 'static,
+    ) -> Self {
+        let views = Views::new(hook);
+        let view_of = move |principal: &Principal| views.of(view_of(principal));
+        self.shared.reading.view_of = Some(ViewOf(Arc::new(view_of)));
+        self
+    }
+
+    /// Answers only for this host, and others that are allowed: `chat.example` at any port,
+    /// `localhost:8080` at that one. For a server that browsers can reach and strangers cannot, on
+    /// loopback or in a house: without it any page can have its own name point here (DNS
+    /// rebinding) and read what it likes. What is for another host is answered `403`.
+    ///
+    /// # Panics
+    /// Where it is not a host, with a port or without.
+    #[must_use]
+    pub fn allow_host(mut self, host: &str) -> Self {
+        let authority = host.parse().unwrap_or_else(|error| {
+            panic!("a host is a name or an address such as `chat.example`, not `{host}`: {error}")
+        });
+        self.shared.allowed.host(authority);
+        self
+    }
+
+    /// Answers pages of this origin only, and of others that are allowed: `https://chat.example`.
+    /// What is from a page of another is answered `403`; what is from no page, without an `Origin`,
+    /// is not affected. It lets no page read what its browser would not: that is CORS, for
+    /// `tower-http` around the gateway.
+    ///
+    /// # Panics
+    /// Where it is not visible ASCII.
+    #[must_use]
+    pub fn allow_origin(mut self, origin: &str) -> Self {
+        let origin = HeaderValue::from_str(origin).unwrap_or_else(|error| {
+            panic!("an origin is such as `https://chat.example`, not `{origin}`: {error}")
+        });
+        self.shared.allowed.origin(origin);
         self
     }
 
@@ -141,7 +222,7 @@ impl GatewayBuilder {
     /// How long a stream may be idle before a comment is sent; 15 seconds unless set.
     #[must_use]
     pub fn heartbeat(mut self, interval: Duration) -> Self {
-        self.shared.stream.heartbeat = interval;
+        self.shared.reading.heartbeat = interval;
         self
     }
 
@@ -149,7 +230,7 @@ impl GatewayBuilder {
     /// second unless set, and none to leave it to the client.
     #[must_use]
     pub fn retry(mut self, delay: Option<Duration>) -> Self {
-        self.shared.stream.retry = delay;
+        self.shared.reading.retry = delay;
         self
     }
 
@@ -157,7 +238,7 @@ impl GatewayBuilder {
     /// its client comes back where it was, perhaps to another instance. Without end unless set.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
-        self.shared.stream.max_age = Some(age);
+        self.shared.reading.max_age = Some(age);
         self
     }
 
@@ -179,8 +260,24 @@ impl GatewayBuilder {
         self
     }
 
+    /// How many event streams may be open for one principal, where it has an id; as many as come
+    /// unless set. As for [`max_streams`](Self::max_streams), with `429`.
+    #[must_use]
+    pub fn max_streams_per_principal(mut self, streams: usize) -> Self {
+        self.limits().limit_per_principal(streams);
+        self
+    }
+
+    /// How many bytes of events a JSON page has, at most: their names, payloads and metadata; 1
+    /// MiB unless set. A page has one event in any case, and says where the next one begins.
+    #[must_use]
+    pub fn max_page_bytes(mut self, bytes: u64) -> Self {
+        self.shared.reading.max_page_bytes = bytes;
+        self
+    }
+
     fn limits(&mut self) -> &mut OpenStreams {
-        Arc::get_mut(&mut self.shared.stream.open).expect("nothing is served yet")
+        Arc::get_mut(&mut self.shared.reading.open).expect("nothing is served yet")
     }
 
     /// The service.
@@ -201,6 +298,7 @@ impl Shared {
         if *self.is_closing.borrow() {
             return Err(Problem::busy("the server is shutting down"));
         }
+        self.allowed.check(parts)?;
         let principal = self.unless_closing(self.principal(parts)).await?;
         // Whatever answers the request finds it where a layer around the gateway would put it.
         parts.extensions.insert(principal.clone());
@@ -216,7 +314,7 @@ impl Shared {
             Route::Events(stream) => {
                 self.unless_closing(events::read(
                     &self.feed,
-                    &self.stream,
+                    &self.reading,
                     stream.as_deref(),
                     parts,
                 ))

@@ -3,6 +3,7 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod accept;
+mod allow;
 mod append;
 mod authorize;
 mod body;

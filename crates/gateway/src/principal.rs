@@ -63,6 +63,11 @@ impl Principal {
         self.id.as_deref()
     }
 
+    /// The id, to keep.
+    pub(crate) fn shared_id(&self) -> Option<Arc<str>> {
+        self.id.clone()
+    }
+
     /// What was said about it; none where that was not said, or said in another type.
     #[must_use]
     pub fn claims<T: 'static>(&self) -> Option<&T> {

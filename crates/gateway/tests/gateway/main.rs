@@ -7,6 +7,7 @@
 
 mod authorization;
 mod errors;
+mod presentation;
 mod routes;
 mod server;
 mod streams;
