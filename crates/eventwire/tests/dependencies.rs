@@ -49,6 +49,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "eventwire-store",
             "foldhash",
             "memmap2",
+            "rustix",
             "thiserror",
         ],
     ),

@@ -5,7 +5,7 @@ use eventwire_store::{Direction, Position, Query, ReadError};
 
 use crate::index::{BadIndex, Hidden, Next, Search, Slot, View};
 use crate::number;
-use crate::run::{Found, Run};
+use crate::run::{Found, Runs};
 use crate::segment::Segment;
 use crate::storage::Mapping;
 
@@ -18,8 +18,7 @@ const SCAN_BYTES: u64 = 1 << 20;
 /// Which events a scan has found and where they lie; made from the indexes alone.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// In the direction of the scan.
-    runs: Vec<Run>,
+    runs: Runs,
     looked_to: u64,
     is_end: bool,
     dropped_to: u64,
@@ -28,12 +27,8 @@ pub(crate) struct Plan {
 impl Plan {
     /// Reads what was found.
     pub(crate) fn read(self) -> Result<Batch, ReadError> {
-        let mut events = Vec::with_capacity(self.runs.iter().map(|run| run.events().len()).sum());
-        for run in self.runs {
-            run.read(&mut events)?;
-        }
         Ok(Batch {
-            events,
+            events: self.runs.read()?,
             looked_to: number::position(self.looked_to),
             is_end: self.is_end,
             dropped_to: number::position(self.dropped_to),
@@ -42,8 +37,7 @@ impl Plan {
 
     /// The positions of what was found, and how far the scan has looked.
     pub(crate) fn positions(&self) -> impl Iterator<Item = u64> {
-        let events = self.runs.iter().flat_map(Run::events);
-        events.map(|found| found.position)
+        self.runs.found().iter().map(|found| found.position)
     }
 
     /// Where the next scan in the same direction begins; none where there is nothing more.
@@ -75,9 +69,7 @@ pub(crate) struct Stretch {
     limit: usize,
     looks: usize,
     bytes: u64,
-    events: usize,
-    /// In the order in which they were found.
-    runs: Vec<Run>,
+    runs: Runs,
     looked_to: u64,
     is_full: bool,
 }
@@ -110,8 +102,7 @@ impl Stretch {
             limit,
             looks: SCAN_LOOKS,
             bytes: 0,
-            events: 0,
-            runs: Vec::new(),
+            runs: Runs::default(),
             looked_to,
             is_full: false,
         }
@@ -200,22 +191,13 @@ impl Stretch {
     }
 
     fn has_room(&self) -> bool {
-        self.events < self.limit && self.bytes < SCAN_BYTES
+        self.runs.found().len() < self.limit && self.bytes < SCAN_BYTES
     }
 
-    /// Adds an event to the run it lies beside, or to a new one.
     fn take(&mut self, position: u64, slot: Slot, place: Place<'_>) {
-        if slot.is_stub() {
-            return;
-        }
-        let found = Found { position, slot };
-        self.bytes += u64::from(slot.bytes);
-        self.events += 1;
-        match self.runs.last_mut() {
-            Some(run) if run.takes(&found, place.segment) => run.push(found),
-            _ => self
-                .runs
-                .push(Run::new(found, place.segment, place.mapping)),
+        if !slot.is_stub() {
+            self.bytes += u64::from(slot.bytes);
+            self.runs.push(Found { position, slot }, place);
         }
     }
 

@@ -1,18 +1,20 @@
 use std::hint::black_box;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use eventwire_store::{ReadError, RecordedEvent};
 
 use crate::error::{Damage, IoFailure};
-use crate::format::{Record, frame_before, in_memory, record_end, usize_of};
+use crate::format::{Decoder, Record, frame_before, in_memory, record_end, u64_of, usize_of};
 use crate::index::Slot;
+use crate::plan::Place;
 use crate::segment::Segment;
 use crate::storage::Mapping;
 
-/// Bytes read at once, unless one event has more. An event that is kept keeps them all.
-const RUN_BYTES: u64 = 256 << 10;
+/// Bytes read into one buffer, unless one event has more. An event that is kept keeps them all.
+const BUFFER_BYTES: u64 = 256 << 10;
 
 /// Bytes worth reading for nothing, where that saves a read.
 const GAP_BYTES: u64 = 4 << 10;
@@ -24,20 +26,18 @@ const HEADER_WITHIN: u64 = 320;
 const LEAD_BYTES: u64 = 128;
 
 /// A frame with fewer events is no cheaper to check than its events are.
-const FRAME_EVENTS: u32 = 4;
+const FRAME_EVENTS: usize = 4;
 
 /// A processor fetches memory in lines of this many bytes.
 const LINE_BYTES: usize = 64;
 
-/// Events that lie close together in one file, or anywhere in one that is mapped.
-#[derive(Debug)]
-pub(crate) struct Run {
-    segment: Arc<Segment>,
-    mapping: Option<Mapping>,
-    begin: u64,
-    end: u64,
+/// Events that match, and how they are read: those that lie close together at once.
+#[derive(Debug, Default)]
+pub(crate) struct Runs {
     /// In the direction of the scan.
-    events: Vec<Found>,
+    found: Vec<Found>,
+    runs: Vec<Run>,
+    files: Vec<Source>,
 }
 
 /// An event that matches.
@@ -47,6 +47,24 @@ pub(crate) struct Found {
     pub(crate) slot: Slot,
 }
 
+/// Events that lie close together in one file, or anywhere in one that is mapped.
+#[derive(Debug)]
+struct Run {
+    /// The number of its file.
+    file: usize,
+    begin: u64,
+    end: u64,
+    /// Which of those that were found.
+    events: Range<usize>,
+}
+
+/// A file that something was found in.
+#[derive(Debug)]
+struct Source {
+    segment: Arc<Segment>,
+    mapping: Option<Mapping>,
+}
+
 impl Found {
     fn end(&self) -> u64 {
         self.slot.offset.saturating_add(self.slot.bytes.into())
@@ -54,93 +72,194 @@ impl Found {
 }
 
 impl Run {
-    pub(crate) fn new(found: Found, segment: &Arc<Segment>, mapping: Option<&Mapping>) -> Self {
-        Self {
-            segment: Arc::clone(segment),
-            mapping: mapping.cloned(),
-            begin: found.slot.offset,
-            end: found.end(),
-            events: vec![found],
-        }
-    }
-
-    pub(crate) fn events(&self) -> &[Found] {
-        &self.events
-    }
-
     /// Whether an event, the next in the direction of the scan, is best read with these.
-    pub(crate) fn takes(&self, found: &Found, segment: &Arc<Segment>) -> bool {
+    fn is_near(&self, found: &Found) -> bool {
         // On one side of the run or the other, as the scan goes.
         let gap = match found.slot.offset.checked_sub(self.end) {
             Some(after) => after,
             None => self.begin.saturating_sub(found.end()),
         };
         let length = self.end.max(found.end()) - self.begin.min(found.slot.offset);
-        let is_near = self.mapping.is_some() || (gap <= GAP_BYTES && length <= RUN_BYTES);
-        Arc::ptr_eq(&self.segment, segment) && is_near
+        gap <= GAP_BYTES && length <= BUFFER_BYTES
     }
 
-    pub(crate) fn push(&mut self, found: Found) {
-        self.begin = self.begin.min(found.slot.offset);
-        self.end = self.end.max(found.end());
-        self.events.push(found);
+    /// The bytes that are read for it: where frames may be whole, those around its events too.
+    fn bytes(&self) -> Range<u64> {
+        if self.events.len() < FRAME_EVENTS {
+            return self.begin..self.end;
+        }
+        self.begin.saturating_sub(LEAD_BYTES)..record_end(self.end.min(u64::MAX / 2))
+    }
+}
+
+impl Runs {
+    /// Adds an event, the next in the direction of the scan.
+    pub(crate) fn push(&mut self, found: Found, place: Place<'_>) {
+        let at = self.found.len();
+        self.found.push(found);
+        let is_same = |file: &Source| Arc::ptr_eq(&file.segment, place.segment);
+        if !self.files.last().is_some_and(is_same) {
+            self.files.push(Source {
+                segment: Arc::clone(place.segment),
+                mapping: place.mapping.cloned(),
+            });
+        }
+        let file = self.files.len() - 1;
+        let is_mapped = self.files[file].mapping.is_some();
+        match self.runs.last_mut() {
+            Some(run) if run.file == file && (is_mapped || run.is_near(&found)) => {
+                run.begin = run.begin.min(found.slot.offset);
+                run.end = run.end.max(found.end());
+                run.events.end = at + 1;
+            }
+            _ => self.runs.push(Run {
+                file,
+                begin: found.slot.offset,
+                end: found.end(),
+                events: at..at + 1,
+            }),
+        }
+    }
+
+    /// What was found, in the direction of the scan.
+    pub(crate) fn found(&self) -> &[Found] {
+        &self.found
     }
 
     /// Reads the events, in the direction of the scan.
     ///
     /// # Errors
-    /// Where the file cannot be read, or an event is not as it was written.
-    pub(crate) fn read(mut self, events: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
-        let from = events.len();
-        let is_backward = !self.events.is_sorted_by_key(|found| found.position);
+    /// Where a file cannot be read, or an event is not as it was written.
+    pub(crate) fn read(mut self) -> Result<Vec<RecordedEvent>, ReadError> {
+        let is_backward = !self.found.is_sorted_by_key(|found| found.position);
         if is_backward {
-            self.events.reverse();
+            self.turn();
         }
-        let (bytes, base) = self.bytes()?;
-        let mut reading = Reading {
-            segment: &self.segment,
-            bytes: &bytes,
-            base,
-            read_to: base,
-            whole_below: 0,
+        let mut events = Vec::with_capacity(self.found.len());
+        let mut rest = &self.runs[..];
+        while let Some(run) = rest.first() {
+            let file = &self.files[run.file];
+            let count = match &file.mapping {
+                Some(mapping) => {
+                    let bytes = Bytes::from_owner(mapping.clone());
+                    let mut reading = Reading::new(file, &bytes);
+                    reading.touch(&self.found[run.events.clone()]);
+                    reading.take(&self.found[run.events.clone()], &mut events)?;
+                    1
+                }
+                None => {
+                    let runs = read_together(rest);
+                    file.read(runs, &self.found, &mut events)?;
+                    runs.len()
+                }
+            };
+            rest = &rest[count..];
+        }
+        if is_backward {
+            events.reverse();
+        }
+        Ok(events)
+    }
+
+    /// Puts what was found by falling positions in the order in which it lies.
+    fn turn(&mut self) {
+        let count = self.found.len();
+        self.found.reverse();
+        self.runs.reverse();
+        for run in &mut self.runs {
+            run.events = count - run.events.end..count - run.events.start;
+        }
+    }
+}
+
+/// The first of some runs, and those after it that are best read into the same buffer.
+fn read_together(runs: &[Run]) -> &[Run] {
+    let mut bytes = 0;
+    let is_apart = |run: &Run| {
+        let Range { start, end } = run.bytes();
+        bytes += end - start;
+        run.file != runs[0].file || bytes > BUFFER_BYTES
+    };
+    let count = runs.iter().position(is_apart).unwrap_or(runs.len());
+    &runs[..count.max(1)]
+}
+
+impl Source {
+    /// Reads the events of runs in this file.
+    fn read(
+        &self,
+        runs: &[Run],
+        found: &[Found],
+        events: &mut Vec<RecordedEvent>,
+    ) -> Result<(), ReadError> {
+        let buffer = match self.bytes(runs) {
+            Ok(buffer) => Bytes::from(buffer),
+            Err((at, error)) => {
+                let failure = IoFailure::new("reading", &self.segment.name, at, error);
+                return Err(ReadError::Backend(Box::new(failure)));
+            }
         };
-        if self.mapping.is_some() {
-            reading.touch(&self.events);
-        }
-        for number in 0..self.events.len() {
-            events.push(reading.event(&self.events[number..])?);
-        }
-        if is_backward {
-            events[from..].reverse();
+        let mut reading = Reading::new(self, &buffer);
+        let mut at = 0;
+        for run in runs {
+            let Range { start, end } = run.bytes();
+            let length = in_memory(end - start).expect("it was read into memory");
+            reading.stand_at(start, at..at + length);
+            reading.take(&found[run.events.clone()], events)?;
+            at += length;
         }
         Ok(())
     }
 
-    /// Bytes that hold the run, and where in the file they begin.
-    fn bytes(&self) -> Result<(Bytes, u64), ReadError> {
-        if let Some(mapping) = &self.mapping {
-            return Ok((Bytes::from_owner(mapping.clone()), 0));
+    /// What lies in some runs, one after the other; where it could not be read otherwise.
+    fn bytes(&self, runs: &[Run]) -> Result<Vec<u8>, (u64, io::Error)> {
+        let lengths = runs.iter().map(|run| {
+            let length = self.length(&run.bytes());
+            length.map_err(|error| (run.bytes().start, error))
+        });
+        let lengths: Vec<usize> = lengths.collect::<Result<_, _>>()?;
+        let file = &self.segment.file;
+        if let [run] = runs {
+            let mut buffer = Vec::new();
+            let begin = run.bytes().start;
+            let read = file.read_more(&mut buffer, lengths[0], begin);
+            return read.map(|()| buffer).map_err(|error| (begin, error));
         }
-        let begin = self.begin.saturating_sub(LEAD_BYTES);
-        match self.bytes_from(begin) {
-            Ok(bytes) => Ok((bytes, begin)),
-            Err(error) => {
-                let failure = IoFailure::new("reading", &self.segment.name, begin, error);
-                Err(ReadError::Backend(Box::new(failure)))
-            }
+        let mut buffer = vec![0; lengths.iter().sum()];
+        let mut rest = &mut buffer[..];
+        let mut is_awaited = false;
+        for (number, (run, length)) in runs.iter().zip(&lengths).enumerate() {
+            let begin = run.bytes().start;
+            let bytes = rest.split_off_mut(..*length).expect("it is of all lengths");
+            let read = if is_awaited {
+                file.read_at(bytes, begin)
+            } else {
+                file.read_ready(bytes, begin).and_then(|is_read| {
+                    if is_read {
+                        return Ok(());
+                    }
+                    // The medium brings many at once as fast as one.
+                    is_awaited = true;
+                    runs[number..]
+                        .iter()
+                        .for_each(|run| file.expect(run.bytes()));
+                    file.read_at(bytes, begin)
+                })
+            };
+            read.map_err(|error| (begin, error))?;
         }
+        Ok(buffer)
     }
 
-    fn bytes_from(&self, begin: u64) -> io::Result<Bytes> {
-        // An index can say of an event that it lies anywhere, and is of any length.
-        let is_usual = self.end - begin <= LEAD_BYTES + RUN_BYTES && self.end < u64::MAX / 2;
-        if !is_usual && self.end > self.segment.file.length()? {
+    /// The length of what is to be read. An index can say of an event that it lies anywhere, and
+    /// is of any length.
+    fn length(&self, bytes: &Range<u64>) -> io::Result<usize> {
+        let length = bytes.end.saturating_sub(bytes.start);
+        let is_usual = length <= BUFFER_BYTES + LEAD_BYTES + GAP_BYTES && bytes.end < u64::MAX / 4;
+        if !is_usual && bytes.end > self.segment.file.length()? {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
-        let length = in_memory(record_end(self.end) - begin).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        self.segment.file.read_at(&mut bytes, begin)?;
-        Ok(bytes.into())
+        in_memory(length).map_err(io::Error::other)
     }
 }
 
@@ -148,16 +267,46 @@ impl Run {
 struct Reading<'a> {
     segment: &'a Segment,
     bytes: &'a Bytes,
-    /// Where in the file the bytes begin.
+    decoder: Decoder<'a>,
+    /// Where in the file the bytes begin that are looked at.
     base: u64,
+    /// Which of the bytes those are.
+    part: Range<usize>,
     /// Where in the file the last event ends that was taken.
     read_to: u64,
     /// Events below this position are as they were written: their frame was checked as a whole.
     whole_below: u64,
 }
 
-impl Reading<'_> {
+impl<'a> Reading<'a> {
+    /// Of all of a file.
+    fn new(file: &'a Source, bytes: &'a Bytes) -> Self {
+        Self {
+            segment: &file.segment,
+            bytes,
+            decoder: Decoder::new(bytes),
+            base: 0,
+            part: 0..bytes.len(),
+            read_to: 0,
+            whole_below: 0,
+        }
+    }
+
+    /// Goes on with a part of the bytes, which begins at a place in the file.
+    fn stand_at(&mut self, base: u64, part: Range<usize>) {
+        (self.base, self.read_to, self.part) = (base, base, part);
+    }
+
+    /// Takes events.
+    fn take(&mut self, found: &[Found], events: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
+        for number in 0..found.len() {
+            events.push(self.event(&found[number..])?);
+        }
+        Ok(())
+    }
+
     /// Takes the first of these events.
+    #[inline]
     fn event(&mut self, events: &[Found]) -> Result<RecordedEvent, ReadError> {
         let found = events[0];
         if found.position >= self.whole_below
@@ -172,15 +321,15 @@ impl Reading<'_> {
         })
     }
 
-    fn decode(&self, found: &Found) -> Result<RecordedEvent, &'static str> {
+    #[inline]
+    fn decode(&mut self, found: &Found) -> Result<RecordedEvent, &'static str> {
         let outside = "an event lies outside its file";
         let bytes = self.get(found.slot.offset, usize_of(found.slot.bytes));
-        let bytes = bytes.ok_or(outside)?;
-        let record = Record::first_in(bytes)?;
+        let record = Record::first_in(bytes.ok_or(outside)?)?;
         if found.position >= self.whole_below {
             record.check(found.position, self.segment.seed)?;
         }
-        record.to_event(self.bytes, found.position)
+        self.decoder.event(record, found.position)
     }
 
     /// Checks the frame that begins with the first of these events where it has enough of them
@@ -189,6 +338,11 @@ impl Reading<'_> {
     /// its events, which say where.
     fn check_frame(&self, events: &[Found]) -> Option<u64> {
         let found = events[0];
+        let has_neighbours = |count: usize| {
+            let last = events.get(count.checked_sub(1)?)?;
+            (last.position - found.position == u64_of(count) - 1).then_some(last.position + 1)
+        };
+        has_neighbours(FRAME_EVENTS)?;
         let from = found
             .slot
             .offset
@@ -197,11 +351,8 @@ impl Reading<'_> {
         let before = self.get(from, in_memory(found.slot.offset.checked_sub(from)?).ok()?)?;
         let seed = self.segment.seed;
         let (at, header) = frame_before(before, from, found.position, seed)?;
-        let below = found.position + u64::from(header.events);
-        let last = events.get(usize_of(header.events).checked_sub(1)?)?;
-        if header.events < FRAME_EVENTS || last.position + 1 != below {
-            return None;
-        }
+        let events = usize_of(header.events);
+        let below = has_neighbours(events).filter(|_| events >= FRAME_EVENTS)?;
         let frame = self.get(at, header.frame_bytes())?;
         header.is_whole(frame, at, seed).then_some(below)
     }
@@ -211,19 +362,17 @@ impl Reading<'_> {
     fn touch(&self, events: &[Found]) {
         let lines = events.iter().filter_map(|found| {
             let bytes = self.get(found.slot.offset, usize_of(found.slot.bytes))?;
-            Some(
-                bytes
-                    .iter()
-                    .step_by(LINE_BYTES)
-                    .fold(0, |sum, byte| sum ^ byte),
-            )
+            let lines = bytes.iter().step_by(LINE_BYTES);
+            Some(lines.fold(0, |sum, byte| sum ^ byte))
         });
         black_box(lines.fold(0, |sum, byte| sum ^ byte));
     }
 
     /// Bytes at a place in the file.
-    fn get(&self, at: u64, length: usize) -> Option<&[u8]> {
+    #[inline]
+    fn get(&self, at: u64, length: usize) -> Option<&'a [u8]> {
         let from = in_memory(at.checked_sub(self.base)?).ok()?;
-        self.bytes.get(from..from.checked_add(length)?)
+        let part = self.bytes.get(self.part.clone())?;
+        part.get(from..from.checked_add(length)?)
     }
 }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use eventwire_store::{Position, RecordedEvent, Uuid, Version};
 
-use crate::format::{Record, Tags};
+use crate::format::{Decoder, Record, Tags};
 use crate::number;
 
 /// Neighbouring events, lent by a [`LogReader`](crate::LogReader) until it is asked for more.
@@ -195,7 +195,7 @@ impl<'a> EventView<'a> {
     #[inline]
     pub fn to_event(&self) -> RecordedEvent {
         let bytes = Bytes::copy_from_slice(self.record.as_bytes());
-        let event = Record::known(&bytes).to_event(&bytes, self.position);
+        let event = Decoder::new(&bytes).event(Record::known(&bytes), self.position);
         event.expect("its names were checked when it was read")
     }
 }

@@ -86,7 +86,7 @@ macro_rules! name {
             /// # Panics
             /// It may where `part` is not a part of `buffer`.
             pub fn part_of(buffer: &Bytes, part: &[u8]) -> Result<Self, NameError> {
-                match Text::plain(part) {
+                match Text::plain_in(buffer, part) {
                     Some(text) if !part.is_empty() => Ok(Self(text)),
                     _ => Self::from_bytes(buffer.slice_ref(part)),
                 }

@@ -37,6 +37,21 @@ impl Inline {
         Some(Self { length, bytes })
     }
 
+    /// The text of so many bytes that others follow: without a copy of a length that varies.
+    #[inline]
+    fn begins(window: &[u8; INLINE_BYTES + 1], length: usize) -> Option<Self> {
+        let count = u8::try_from(length).ok()?;
+        let mut bytes = [b' '; INLINE_BYTES + 1];
+        for (at, (byte, &found)) in (0..).zip(bytes.iter_mut().zip(window)) {
+            *byte = if at < count { found } else { b' ' };
+        }
+        let bytes = *bytes.first_chunk().expect("it is longer");
+        (length <= INLINE_BYTES).then_some(Self {
+            length: count,
+            bytes,
+        })
+    }
+
     fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length.into()]
     }
@@ -71,6 +86,18 @@ impl Text {
     /// A short text of ASCII without control characters; none where it is not known to be one.
     pub(crate) fn plain(bytes: &[u8]) -> Option<Self> {
         let inline = Inline::new(bytes)?;
+        inline.is_plain().then_some(Self::Inline(inline))
+    }
+
+    /// The same of a part of a buffer.
+    #[inline]
+    pub(crate) fn plain_in(buffer: &[u8], part: &[u8]) -> Option<Self> {
+        let at = part.as_ptr().addr().checked_sub(buffer.as_ptr().addr());
+        let window = at.and_then(|at| buffer.get(at..)?.first_chunk());
+        let Some(window) = window else {
+            return Self::plain(part);
+        };
+        let inline = Inline::begins(window, part.len())?;
         inline.is_plain().then_some(Self::Inline(inline))
     }
 
@@ -202,7 +229,14 @@ mod tests {
             ("é", false),
             ("\0", false),
         ] {
-            assert_eq!(Text::plain(text.as_bytes()).is_some(), is_plain, "{text:?}");
+            let plain = Text::plain(text.as_bytes());
+            assert_eq!(plain.is_some(), is_plain, "{text:?}");
+            // At the end of a buffer, and within one.
+            for after in ["", "12345678", "\u{7f}12345678901234567890123456789"] {
+                let buffer = format!("before{text}{after}");
+                let part = &buffer.as_bytes()[6..][..text.len()];
+                assert_eq!(Text::plain_in(buffer.as_bytes(), part), plain, "{text:?}");
+            }
         }
     }
 }

@@ -5,6 +5,7 @@
 
 mod body;
 mod checksum;
+mod decoder;
 mod frame;
 mod index;
 mod label;
@@ -17,6 +18,7 @@ mod snapshot;
 
 pub(crate) use body::{AppendHead, BodyReader, Entry, Records};
 pub(crate) use checksum::Seed;
+pub(crate) use decoder::Decoder;
 pub(crate) use frame::{
     FRAME_HEADER_BYTES, FrameBuffer, FrameHeader, append_bytes, could_be_torn, frame_before,
     frame_bytes, record_end,

@@ -1,14 +1,10 @@
-use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use eventwire_store::{
-    EventType, NewEventParts, RecordedEvent, StreamName, StreamPlace, Tag, Uuid, Version,
-};
+use eventwire_store::{NewEventParts, RecordedEvent, StreamName, StreamPlace, Uuid, Version};
 
 use super::checksum::{Part, Seed};
-use super::{u32_of, usize_of};
-use crate::number;
+use super::{Decoder, u32_of, usize_of};
 
 /// The part of a record whose length does not vary.
 pub(crate) const FIXED_BYTES: usize = 52;
@@ -241,7 +237,15 @@ impl<'a> Record<'a> {
         self.bytes[49].into()
     }
 
-    fn tag_count(&self) -> u16 {
+    /// The tags, each after its length.
+    #[inline]
+    pub(super) fn tag_bytes(&self) -> &'a [u8] {
+        let end = self.bytes.len() - self.data_bytes() - self.metadata_bytes();
+        &self.bytes[FIXED_BYTES + self.type_bytes() + self.stream_bytes()..end]
+    }
+
+    #[inline]
+    pub(super) fn tag_count(&self) -> u16 {
         u16::from_le_bytes(self.array(50))
     }
 
@@ -297,8 +301,9 @@ fn is_plain(bytes: &[u8]) -> bool {
     !(words.iter().any(has_odd) || has_odd(last))
 }
 
-const NO_NAME: &str = "a name of an event is not one";
-const NO_PLACE: &str = "an event has a stream without a version, or a version without a stream";
+pub(super) const NO_NAME: &str = "a name of an event is not one";
+pub(super) const NO_PLACE: &str =
+    "an event has a stream without a version, or a version without a stream";
 
 /// The event whose record begins `bytes`, and the record's length. Metadata and payload are
 /// slices of `bytes`, and so are long names.
@@ -312,7 +317,8 @@ pub(crate) fn decode(
 ) -> Result<(RecordedEvent, usize), &'static str> {
     let record = Record::first_in(bytes)?;
     record.check(position, seed)?;
-    Ok((record.to_event(bytes, position)?, record.as_bytes().len()))
+    let event = Decoder::new(bytes).event(record, position)?;
+    Ok((event, record.as_bytes().len()))
 }
 
 /// Writes the stub of an event at the end of `out`.
@@ -336,57 +342,6 @@ pub(crate) fn encode_stub(
     out[begin + 4..begin + SUMMED_FROM].copy_from_slice(&sum.to_le_bytes());
 }
 
-impl Record<'_> {
-    /// The event, with slices of the buffer the record lies in.
-    ///
-    /// # Errors
-    /// What is wrong with the names.
-    pub(crate) fn to_event(
-        self,
-        buffer: &Bytes,
-        position: u64,
-    ) -> Result<RecordedEvent, &'static str> {
-        self.check_names()?;
-        let stream = self.version().map(|version| StreamPlace {
-            name: StreamName::part_of(buffer, self.stream()).expect(CHECKED),
-            version,
-        });
-        Ok(RecordedEvent {
-            position: number::position(position),
-            stream,
-            event_type: EventType::part_of(buffer, self.event_type()).expect(CHECKED),
-            uuid: self.uuid(),
-            recorded_at: self.recorded_at(),
-            tags: self.shared_tags(buffer),
-            metadata: part(buffer, self.metadata()),
-            data: part(buffer, self.data()),
-        })
-    }
-
-    /// The tags, which were checked: their number is known, so that one allocation holds them.
-    fn shared_tags(&self, buffer: &Bytes) -> Arc<[Tag]> {
-        if self.tag_count() == 0 {
-            return Arc::default();
-        }
-        let mut tags = self.tags();
-        let tag = |_| {
-            let tag = tags.next().expect("there are as many as it says");
-            Tag::part_of(buffer, tag).expect(CHECKED)
-        };
-        (0..self.tag_count()).map(tag).collect()
-    }
-}
-
-const CHECKED: &str = "a name was checked";
-
-/// A slice of a buffer; an empty one keeps nothing of it.
-fn part(buffer: &Bytes, part: &[u8]) -> Bytes {
-    match part {
-        [] => Bytes::new(),
-        part => buffer.slice_ref(part),
-    }
-}
-
 fn name_bytes(name: &str) -> u8 {
     u8::try_from(name.len()).expect("MAX_NAME_BYTES fits 8 bits")
 }
@@ -400,7 +355,7 @@ fn nanoseconds(at: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eventwire_store::{NewEvent, Position};
+    use eventwire_store::{EventType, NewEvent, Position, Tag};
     use proptest::prelude::*;
 
     fn seed() -> Seed {

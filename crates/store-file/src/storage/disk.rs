@@ -1,10 +1,11 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::{Mapping, Storage, StorageFile};
+use super::{Mapping, Storage, StorageFile, reading};
 
 /// A directory of the operating system; the store's own is locked for this process.
 #[derive(Debug)]
@@ -184,6 +185,18 @@ impl StorageFile for DiskFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
+    }
+
+    fn read_more(&self, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<()> {
+        reading::read_more(&self.file, buffer, length, offset)
+    }
+
+    fn read_ready(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        reading::read_ready(&self.file, buffer, offset)
+    }
+
+    fn expect(&self, bytes: Range<u64>) {
+        reading::expect(&self.file, &bytes);
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {

@@ -1,4 +1,5 @@
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -84,6 +85,18 @@ impl StorageFile for Beginning {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_at(buffer, offset)
+    }
+
+    fn read_more(&self, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<()> {
+        self.file.read_more(buffer, length, offset)
+    }
+
+    fn read_ready(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.file.read_ready(buffer, offset)
+    }
+
+    fn expect(&self, bytes: Range<u64>) {
+        self.file.expect(bytes);
     }
 
     fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {

@@ -4,6 +4,7 @@
 mod disk;
 mod followed;
 mod map;
+mod reading;
 mod sight;
 #[cfg(test)]
 pub(crate) mod simulated;
@@ -15,6 +16,7 @@ pub(crate) use sight::Sight;
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// A directory of files.
@@ -56,6 +58,24 @@ pub(crate) trait StorageFile: Send + Sync + fmt::Debug {
 
     /// Fills `buffer` with what begins at `offset`; an error where the file ends before.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// Adds `length` bytes to a buffer, those that begin at `offset`; an error where the file ends
+    /// before.
+    fn read_more(&self, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<()> {
+        let begin = buffer.len();
+        buffer.resize(begin + length, 0);
+        self.read_at(&mut buffer[begin..], offset)
+    }
+
+    /// Fills `buffer` where nothing has to be waited for, and says whether it did. A medium that
+    /// cannot tell waits.
+    fn read_ready(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        self.read_at(buffer, offset)?;
+        Ok(true)
+    }
+
+    /// Says that some bytes will be read soon, so that they can be brought while others are.
+    fn expect(&self, _bytes: Range<u64>) {}
 
     /// Writes all of `bytes`; past the end the file grows.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()>;

@@ -1,11 +1,12 @@
 use std::fs::{File, TryLockError};
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Disk, LockError, holder, names_in};
-use super::{Storage, StorageFile};
+use super::{Storage, StorageFile, reading};
 
 /// A directory of the operating system that is looked at and never changed, nor are its files.
 #[derive(Debug)]
@@ -104,6 +105,18 @@ impl StorageFile for SightFile {
 
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.0.read_exact_at(buffer, offset)
+    }
+
+    fn read_more(&self, buffer: &mut Vec<u8>, length: usize, offset: u64) -> io::Result<()> {
+        reading::read_more(&self.0, buffer, length, offset)
+    }
+
+    fn read_ready(&self, buffer: &mut [u8], offset: u64) -> io::Result<bool> {
+        reading::read_ready(&self.0, buffer, offset)
+    }
+
+    fn expect(&self, bytes: Range<u64>) {
+        reading::expect(&self.0, &bytes);
     }
 
     fn write_at(&self, _: &[u8], _: u64) -> io::Result<()> {
