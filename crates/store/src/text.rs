@@ -37,19 +37,33 @@ impl Inline {
         Some(Self { length, bytes })
     }
 
-    /// The text of so many bytes that others follow: without a copy of a length that varies.
+    /// The text of so many bytes that others follow, if it is short and plain: word by word, without
+    /// a copy of a length that varies.
     #[inline]
-    fn begins(window: &[u8; INLINE_BYTES + 1], length: usize) -> Option<Self> {
-        let count = u8::try_from(length).ok()?;
+    fn plain_begin(window: &[u8; INLINE_BYTES + 1], length: usize) -> Option<Self> {
+        const SPACES: u64 = u64::from_le_bytes([b' '; 8]);
         let mut bytes = [b' '; INLINE_BYTES + 1];
-        for (at, (byte, &found)) in (0..).zip(bytes.iter_mut().zip(window)) {
-            *byte = if at < count { found } else { b' ' };
+        let mut is_plain = length <= INLINE_BYTES;
+        let mut left = length;
+        let (from, _) = window.as_chunks();
+        let (to, _) = bytes.as_chunks_mut();
+        for (from, to) in from.iter().zip(to) {
+            // Which bits of the word are of the text.
+            let mask = match left {
+                0 => 0,
+                1..8 => u64::MAX >> (64 - 8 * left),
+                _ => u64::MAX,
+            };
+            let word = (u64::from_le_bytes(*from) & mask) | (SPACES & !mask);
+            is_plain &= is_plain_word(word);
+            *to = word.to_le_bytes();
+            left = left.saturating_sub(8);
         }
-        let bytes = *bytes.first_chunk().expect("it is longer");
-        (length <= INLINE_BYTES).then_some(Self {
-            length: count,
-            bytes,
-        })
+        let text = Self {
+            length: u8::try_from(length).ok()?,
+            bytes: *bytes.first_chunk()?,
+        };
+        is_plain.then_some(text)
     }
 
     fn as_bytes(&self) -> &[u8] {
@@ -59,18 +73,21 @@ impl Inline {
     /// Whether all of it is ASCII without control characters, eight bytes at a time. The spaces
     /// that follow the text are, so that the length does not matter.
     fn is_plain(&self) -> bool {
-        const ONES: u64 = u64::from_ne_bytes([1; 8]);
-        let is_plain = |word: &[u8; 8]| {
-            let word = u64::from_ne_bytes(*word);
-            let is_control = word.wrapping_sub(ONES * 0x20);
-            let delete = word ^ (ONES * 0x7f);
-            let is_delete = delete.wrapping_sub(ONES) & !delete;
-            (word | is_control | is_delete) & (ONES * 0x80) == 0
-        };
+        let is_plain = |word: &[u8; 8]| is_plain_word(u64::from_le_bytes(*word));
         let (words, _) = self.bytes.as_chunks();
         let last = self.bytes.last_chunk();
         words.iter().chain(last).all(is_plain)
     }
+}
+
+/// Whether eight bytes are ASCII without control characters.
+#[inline]
+fn is_plain_word(word: u64) -> bool {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    let is_control = word.wrapping_sub(ONES * 0x20);
+    let delete = word ^ (ONES * 0x7f);
+    let is_delete = delete.wrapping_sub(ONES) & !delete;
+    (word | is_control | is_delete) & (ONES * 0x80) == 0
 }
 
 impl Text {
@@ -97,8 +114,7 @@ impl Text {
         let Some(window) = window else {
             return Self::plain(part);
         };
-        let inline = Inline::begins(window, part.len())?;
-        inline.is_plain().then_some(Self::Inline(inline))
+        Inline::plain_begin(window, part.len()).map(Self::Inline)
     }
 
     pub(crate) fn as_str(&self) -> &str {

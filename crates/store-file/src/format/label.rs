@@ -56,7 +56,7 @@ impl Kind {
             Self::Identity => *b"EVWSTORE",
             Self::Segment => *b"EVWSEGMT",
             Self::Snapshot => *b"EVWSNAPS",
-            Self::Index => *b"EVWINDEX",
+            Self::Index => *b"EVWINDX2",
             Self::Shown => *b"EVWSHOWN",
             Self::Remainder => *b"EVWREMND",
         }

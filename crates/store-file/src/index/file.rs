@@ -1,4 +1,3 @@
-use std::cell::RefCell;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use super::hidden::KnownHidden;
 use super::keys::Kept;
 use super::list::FileList;
 use super::mapped::MappedPages;
-use super::memory::Slot;
+use super::section::{Column, SLOT_BYTES, SectionBytes};
 use super::term::Term;
 use crate::format::{
     FRAME_HEADER_BYTES, FrameHeader, IndexHead, Kind, LISTING_BYTES, Label, Listing, ListingKind,
@@ -50,13 +49,6 @@ pub(crate) struct BadIndex {
     /// The page that is bad, as far as it is known; the first where it is not.
     pub(crate) page: u64,
 }
-
-/// The width of a slot: where the record begins, its length, and the number of the listing of
-/// its stream, counted from 1.
-pub(super) const SLOT_BYTES: usize = 16;
-
-/// The width of a posting: the distance of its position from the first of the index.
-pub(super) const POSTING_BYTES: usize = 4;
 
 /// The name of the index that begins with this position.
 pub(crate) fn name(first: u64) -> String {
@@ -383,8 +375,8 @@ impl FileIndex {
         Column::new(self, self.head.sections.slots, SLOT_BYTES)
     }
 
-    pub(super) fn postings(&self) -> Column<'_> {
-        Column::new(self, self.head.sections.postings, POSTING_BYTES)
+    pub(super) fn postings(&self) -> SectionBytes<'_> {
+        SectionBytes::new(self, self.head.sections.postings)
     }
 
     pub(super) fn listings(&self) -> Column<'_> {
@@ -402,7 +394,7 @@ impl FileIndex {
         Ok(bytes)
     }
 
-    fn page(&self, number: u64) -> Result<Bytes, BadIndex> {
+    pub(super) fn page(&self, number: u64) -> Result<Bytes, BadIndex> {
         if let Some(data) = self.cache.get(self.id, number) {
             return Ok(data);
         }
@@ -411,7 +403,7 @@ impl FileIndex {
         Ok(data)
     }
 
-    fn read_page(&self, number: u64) -> Result<Bytes, BadIndex> {
+    pub(super) fn read_page(&self, number: u64) -> Result<Bytes, BadIndex> {
         let mut page = vec![0; PAGE_BYTES];
         let offset = number.checked_mul(u64_of(PAGE_BYTES)).ok_or(self.bad())?;
         self.file
@@ -423,6 +415,14 @@ impl FileIndex {
 
     fn page_place(&self, number: u64) -> u64 {
         page_place(self.first() - self.segment.first, number)
+    }
+
+    /// The data of a page, where the index is mapped.
+    #[inline]
+    pub(super) fn mapped_page(&self, number: u64) -> Option<Result<&[u8], BadIndex>> {
+        let pages = self.mapped()?;
+        let data = pages.get(number, self.page_place(number), self.segment.seed);
+        Some(data.ok_or(self.bad_page(number)))
     }
 
     /// Its pages as memory. A file has the name of an index once nothing changes it any more.
@@ -448,107 +448,5 @@ impl FileIndex {
 impl Drop for FileIndex {
     fn drop(&mut self) {
         self.cache.forget(self.id);
-    }
-}
-
-/// Items of one width, one after the other, none of them on two pages.
-#[derive(Debug)]
-pub(super) struct Column<'a> {
-    index: &'a FileIndex,
-    section: Section,
-    width: usize,
-    /// Where pages come from.
-    load: Load,
-    /// The page that was used last.
-    page: RefCell<Option<(u64, Bytes)>>,
-}
-
-type Load = fn(&FileIndex, u64) -> Result<Bytes, BadIndex>;
-
-impl<'a> Column<'a> {
-    fn new(index: &'a FileIndex, section: Section, width: usize) -> Self {
-        Self {
-            index,
-            section,
-            width,
-            load: FileIndex::page,
-            page: RefCell::new(None),
-        }
-    }
-
-    /// The same column, to be gone through once: what others need stays in the cache.
-    pub(super) fn past_the_cache(self) -> Self {
-        Self {
-            load: FileIndex::read_page,
-            ..self
-        }
-    }
-
-    pub(super) fn count(&self) -> u64 {
-        self.section.bytes / u64_of(self.width)
-    }
-
-    /// The item with a number.
-    pub(super) fn bytes<const WIDTH: usize>(&self, number: u64) -> Result<[u8; WIDTH], BadIndex> {
-        debug_assert_eq!(WIDTH, self.width);
-        if number >= self.count() {
-            return Err(self.index.bad());
-        }
-        let per_page = u64_of(PAGE_DATA_BYTES / WIDTH);
-        let page = self.section.page + number / per_page;
-        let within = in_memory(number % per_page).map_err(|_| self.index.bad())? * WIDTH;
-        if let Some(pages) = self.index.mapped() {
-            let data = pages.get(page, self.index.page_place(page), self.index.segment.seed);
-            let item = data.and_then(|data| data.get(within..)?.first_chunk());
-            return item.copied().ok_or(self.index.bad_page(page));
-        }
-        let mut last = self.page.borrow_mut();
-        let data = match &*last {
-            Some((number, data)) if *number == page => data,
-            _ => &last.insert((page, (self.load)(self.index, page)?)).1,
-        };
-        data.get(within..)
-            .and_then(|rest| rest.first_chunk())
-            .copied()
-            .ok_or(self.index.bad())
-    }
-
-    /// The place of an event, as a column of slots has it.
-    pub(super) fn slot(&self, number: u64) -> Result<Slot, BadIndex> {
-        self.numbered_slot(number).map(|(slot, _)| slot)
-    }
-
-    /// The place of an event, and the number of its stream's listing, counted from 1; zero
-    /// where it is in none.
-    pub(super) fn numbered_slot(&self, number: u64) -> Result<(Slot, u32), BadIndex> {
-        let [
-            o0,
-            o1,
-            o2,
-            o3,
-            o4,
-            o5,
-            o6,
-            o7,
-            b0,
-            b1,
-            b2,
-            b3,
-            s0,
-            s1,
-            s2,
-            s3,
-        ] = self.bytes::<SLOT_BYTES>(number)?;
-        let slot = Slot {
-            offset: u64::from_le_bytes([o0, o1, o2, o3, o4, o5, o6, o7]),
-            bytes: u32::from_le_bytes([b0, b1, b2, b3]),
-            stream: None,
-        };
-        Ok((slot, u32::from_le_bytes([s0, s1, s2, s3])))
-    }
-
-    /// A posting: the distance of its position from the first of the index.
-    pub(super) fn posting(&self, number: u64) -> Result<u32, BadIndex> {
-        self.bytes::<POSTING_BYTES>(number).map(u32::from_le_bytes)
     }
 }

@@ -1,35 +1,34 @@
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
-use super::file::{BadIndex, Column, FileIndex};
-use crate::format::{Listing, u64_of};
+use super::blocks::{BLOCK_POSTINGS, Block, Listed, Posting};
+use super::file::{BadIndex, FileIndex};
+use super::memory::Slot;
+use super::section::SectionBytes;
+use crate::format::{Listing, in_memory, u64_of};
 
 /// Rising positions.
 #[derive(Debug)]
 pub(super) enum List<'a> {
-    Memory(&'a [u64]),
+    Memory(MemoryList<'a>),
     File(FileList<'a>),
 }
 
 impl List<'_> {
     /// The lowest position at or above `from`.
+    #[inline]
     pub(super) fn first_from(&self, from: u64) -> Result<Option<u64>, BadIndex> {
         match self {
-            Self::Memory(list) => {
-                let below = list.partition_point(|&position| position < from);
-                Ok(list.get(below).copied())
-            }
-            Self::File(list) => list.get(list.count_below(from)?),
+            Self::Memory(list) => Ok(list.positions.get(list.count_below(from)).copied()),
+            Self::File(list) => list.first_from(from),
         }
     }
 
     /// How many positions are at or below this one.
     pub(super) fn count_to(&self, position: u64) -> Result<u64, BadIndex> {
+        let above = position.saturating_add(1);
         match self {
-            Self::Memory(list) => {
-                let count = list.partition_point(|&found| found <= position);
-                Ok(u64_of(count))
-            }
-            Self::File(list) => list.count_below(position.saturating_add(1)),
+            Self::Memory(list) => Ok(u64_of(list.count_below(above))),
+            Self::File(list) => list.count_below(above),
         }
     }
 
@@ -41,10 +40,12 @@ impl List<'_> {
     ) -> Result<(), BadIndex> {
         let count = self.count_to(position)?;
         match self {
-            Self::Memory(list) => list
-                .iter()
-                .take_while(|&&found| found <= position)
-                .for_each(|&found| visit(found)),
+            Self::Memory(list) => {
+                let listed = list.positions.iter().copied();
+                listed
+                    .take_while(|&found| found <= position)
+                    .for_each(visit);
+            }
             Self::File(list) => {
                 for number in 0..count {
                     list.get(number)?.into_iter().for_each(&mut visit);
@@ -55,36 +56,85 @@ impl List<'_> {
     }
 
     /// The highest position at or below `to`.
+    #[inline]
     pub(super) fn last_to(&self, to: u64) -> Result<Option<u64>, BadIndex> {
         match self {
             Self::Memory(list) => {
-                let count = list.partition_point(|&position| position <= to);
-                Ok(list[..count].last().copied())
+                let count = list.count_below(to.saturating_add(1));
+                Ok(list.positions[..count].last().copied())
             }
-            Self::File(list) => match list.count_below(to + 1)?.checked_sub(1) {
+            Self::File(list) => match list.count_below(to.saturating_add(1))?.checked_sub(1) {
                 Some(last) => list.get(last),
                 None => Ok(None),
             },
         }
     }
+
+    /// The place of the event at a position, where the list has it at hand: it was found last.
+    #[inline]
+    pub(super) fn slot(&self, position: u64) -> Option<Slot> {
+        match self {
+            Self::Memory(_) => None,
+            Self::File(list) => list.slot(position),
+        }
+    }
 }
 
-/// Rising positions in the file of an index.
+/// Rising positions in memory.
+#[derive(Debug)]
+pub(super) struct MemoryList<'a> {
+    positions: &'a [u64],
+    /// What was counted last: the next question is mostly about a place near it.
+    near: Cell<usize>,
+}
+
+impl<'a> MemoryList<'a> {
+    pub(super) fn new(positions: &'a [u64]) -> Self {
+        Self {
+            positions,
+            near: Cell::new(0),
+        }
+    }
+
+    /// How many positions are below this one.
+    fn count_below(&self, position: u64) -> usize {
+        let near = self.near.get();
+        let is_below = |&found: &u64| found < position;
+        let count = match self.positions.get(near..) {
+            Some(&[first, ref rest @ ..]) if first < position => match rest {
+                [next, ..] if is_below(next) => {
+                    near + self.positions[near..].partition_point(is_below)
+                }
+                _ => near + 1,
+            },
+            _ => self.positions[..near].partition_point(is_below),
+        };
+        self.near.set(count);
+        count
+    }
+}
+
+/// Rising positions in the file of an index, read block by block.
 #[derive(Debug)]
 pub(super) struct FileList<'a> {
     first: u64,
-    postings: Column<'a>,
-    begin: u64,
-    count: u64,
-    /// What was counted last: the next question is mostly about a place near it.
-    near: Cell<u64>,
+    section: SectionBytes<'a>,
+    listed: Listed,
+    /// The block that was used last: the next question is mostly about it.
+    near: RefCell<Near>,
+}
+
+#[derive(Debug, Default)]
+struct Near {
+    block: Block,
+    /// The posting that was asked for last.
+    at: usize,
 }
 
 impl<'a> FileList<'a> {
     pub(super) fn new(index: &'a FileIndex, listing: &Listing) -> Self {
         Self {
-            begin: listing.begin,
-            count: listing.count.into(),
+            listed: Listed::new(listing),
             ..Self::empty(index)
         }
     }
@@ -92,47 +142,200 @@ impl<'a> FileList<'a> {
     pub(super) fn empty(index: &'a FileIndex) -> Self {
         Self {
             first: index.first(),
-            postings: index.postings(),
-            begin: 0,
-            count: 0,
-            near: Cell::new(0),
+            section: index.postings(),
+            listed: Listed::EMPTY,
+            near: RefCell::default(),
         }
     }
 
+    /// The lowest position at or above `from`.
+    #[inline]
+    fn first_from(&self, from: u64) -> Result<Option<u64>, BadIndex> {
+        let distance = from.saturating_sub(self.first);
+        {
+            let near = &mut *self.near.borrow_mut();
+            // Mostly it is the one after that which was found last.
+            if let Some([found, next, ..]) = near.block.postings.get(near.at..)
+                && u64::from(found.distance) < distance
+                && u64::from(next.distance) >= distance
+            {
+                near.at += 1;
+                return Ok(Some(self.first + u64::from(next.distance)));
+            }
+        }
+        self.get(self.count_below(from)?)
+    }
+
+    /// The position with a number.
     fn get(&self, number: u64) -> Result<Option<u64>, BadIndex> {
-        if number >= self.count {
+        if number >= self.listed.count {
             return Ok(None);
         }
-        let distance = self.postings.posting(self.begin + number)?;
+        let near = &mut *self.near.borrow_mut();
+        self.stand_on(near, number / BLOCK_POSTINGS)?;
+        near.at = in_memory(number % BLOCK_POSTINGS).map_err(|_| self.section.bad())?;
+        let posting = near.block.postings.get(near.at);
+        let distance = posting.ok_or(self.section.bad())?.distance;
         Ok(Some(self.first + u64::from(distance)))
+    }
+
+    #[inline]
+    fn slot(&self, position: u64) -> Option<Slot> {
+        let near = self.near.borrow();
+        let posting = near.block.postings.get(near.at)?;
+        let is_it = self.first + u64::from(posting.distance) == position;
+        is_it.then(|| posting.slot())
     }
 
     /// How many positions are below this one.
     pub(super) fn count_below(&self, position: u64) -> Result<u64, BadIndex> {
-        let is_below = |number| Ok(self.get(number)?.is_some_and(|found| found < position));
-        // Invariant: what is before `low` is below, and nothing from `high` on is.
-        let (mut low, mut high) = (0, self.count);
-        let near = self.near.get();
-        if near > 0 && !is_below(near - 1)? {
-            high = near - 1;
+        let distance = position.saturating_sub(self.first);
+        if self.listed.count == 0 {
+            return Ok(0);
+        }
+        let near = &mut *self.near.borrow_mut();
+        let is_below = |posting: &Posting| u64::from(posting.distance) < distance;
+        let number = self.block_of(near, distance)?;
+        self.stand_on(near, number)?;
+        let within = near.block.postings.partition_point(is_below);
+        Ok(number * BLOCK_POSTINGS + u64_of(within))
+    }
+
+    /// The last block that begins at or below a distance; the first where none does.
+    fn block_of(&self, near: &Near, distance: u64) -> Result<u64, BadIndex> {
+        let blocks = self.listed.blocks();
+        if let (Some(first), Some(last)) = (near.block.postings.first(), near.block.postings.last())
+            && u64::from(first.distance) <= distance
+            && distance <= u64::from(last.distance)
+        {
+            return Ok(near.block.number);
+        }
+        if blocks == 1 {
+            return Ok(0);
+        }
+        let begins_within = |number| {
+            let first = self.listed.first_of(&self.section, number)?;
+            Ok(u64::from(first) <= distance)
+        };
+        // Invariant: the block is not before `low`, and before `high`.
+        let (mut low, mut high) = (0, blocks);
+        let number = near.block.number;
+        if number > 0 && !begins_within(number)? {
+            high = number;
         } else {
-            low = near;
+            low = number;
             let mut step = 1;
-            while low < high && is_below((low + step).min(high) - 1)? {
-                low = (low + step).min(high);
+            while low + step < high {
+                if !begins_within(low + step)? {
+                    high = low + step;
+                    break;
+                }
+                low += step;
                 step *= 2;
             }
-            high = high.min(low + step - 1);
         }
-        while low < high {
+        while high - low > 1 {
             let middle = low + (high - low) / 2;
-            if is_below(middle)? {
-                low = middle + 1;
+            if begins_within(middle)? {
+                low = middle;
             } else {
                 high = middle;
             }
         }
-        self.near.set(low);
         Ok(low)
+    }
+
+    /// Has the block with a number at hand.
+    #[inline]
+    fn stand_on(&self, near: &mut Near, number: u64) -> Result<(), BadIndex> {
+        if near.block.postings.is_empty() || near.block.number != number {
+            near.at = 0;
+            self.listed.load(&self.section, number, &mut near.block)?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::index::term::Term;
+    use crate::index::{MemoryIndex, PageCache, SealedIndex, write};
+    use crate::segment::{FRAMES_FROM, Segment};
+    use crate::storage::simulated::Simulated;
+    use eventwire_store::{EventRef, EventType};
+    use proptest::prelude::*;
+    use std::sync::Arc;
+
+    const FIRST: u64 = 1000;
+
+    /// The index of events of which some are of a type, as a file.
+    fn filed(medium: &Simulated, are_of_type: &[bool], lengths: &[u32]) -> FileIndex {
+        let mut index = MemoryIndex::new(FIRST);
+        let mut offset = 64;
+        for (is_of_type, &bytes) in are_of_type.iter().zip(lengths.iter().cycle()) {
+            let event = EventRef {
+                stream: None,
+                event_type: &EventType::new(if *is_of_type { "it" } else { "other" }).unwrap(),
+                tags: &[],
+            };
+            index.push(event, 0, offset, bytes);
+            offset += u64::from(bytes) + 56;
+        }
+        let segment = Arc::new(Segment::for_index(medium, FIRST));
+        let sealed = SealedIndex {
+            segment: Arc::clone(&segment),
+            end: 0,
+            index,
+            notes: Vec::new(),
+            last_frame: FRAMES_FROM,
+        };
+        write(medium, &sealed).unwrap();
+        let cache = Arc::new(PageCache::default());
+        FileIndex::open(medium, &segment, FIRST, &cache).unwrap()
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        /// Lists of no, one and many blocks, on one page and on several, asked in any order.
+        #[test]
+        fn a_list_in_a_file_is_the_list_that_was_written(
+            share in 0.0..1.0f64,
+            are_of_type in proptest::collection::vec(0.0..1.0f64, 1..2000),
+            lengths in proptest::collection::vec(52u32..5_000_000, 1..9),
+            asked in proptest::collection::vec(0u64..2010, 1..60),
+        ) {
+            let are_of_type: Vec<bool> = are_of_type.iter().map(|at| *at < share).collect();
+            let medium = Simulated::new(3);
+            let index = filed(&medium, &are_of_type, &lengths);
+            let positions: Vec<u64> = (FIRST..)
+                .zip(&are_of_type)
+                .filter_map(|(position, is_it)| is_it.then_some(position))
+                .collect();
+            let name = EventType::new("it").unwrap();
+            let file = List::File(index.list(Term::Type(&name)).unwrap());
+            let memory = List::Memory(MemoryList::new(&positions));
+            for list in [&file, &memory] {
+                for at in &asked {
+                    let at = FIRST + at - 5;
+                    let below = positions.partition_point(|&position| position < at);
+                    let found = list.first_from(at).unwrap();
+                    prop_assert_eq!(found, positions.get(below).copied());
+                    if let (Some(found), List::File(_)) = (found, list) {
+                        let slot = list.slot(found).expect("it was found last");
+                        let expected = index.slots().slot(found - FIRST).unwrap();
+                        prop_assert_eq!((slot.offset, slot.bytes), (expected.offset, expected.bytes));
+                        prop_assert!(list.slot(found + 1).is_none());
+                    }
+                    let to = positions.partition_point(|&position| position <= at);
+                    prop_assert_eq!(list.count_to(at).unwrap(), u64_of(to));
+                    prop_assert_eq!(list.last_to(at).unwrap(), positions[..to].last().copied());
+                }
+                let mut all = Vec::new();
+                list.each_to(u64::MAX, |position| all.push(position)).unwrap();
+                prop_assert_eq!(&all, &positions);
+            }
+        }
     }
 }

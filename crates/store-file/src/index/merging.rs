@@ -3,8 +3,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::file::{BadIndex, Column, FileIndex};
+use super::blocks::{Block, ListWriter, Listed, Posting};
+use super::file::{BadIndex, FileIndex};
 use super::memory::Slot;
+use super::section::{Column, SectionBytes};
 use super::source::{Lists, Name, Source};
 use super::writing::{IndexFile, write_source};
 use crate::format::{Listing, ListingKind, in_memory};
@@ -22,7 +24,7 @@ pub(crate) enum MergeError {
 /// Writes one index in place of several that follow each other in a segment: the same bytes as
 /// if it had been made of the segment. It has the name of the first of them.
 ///
-/// Memory: four bytes for each name of each index.
+/// Memory: four bytes for each name of each index, and eight for each of the merged one.
 ///
 /// # Durability
 /// The file is durable on return, its name need not be.
@@ -125,25 +127,32 @@ impl Source for MergedIndex<'_> {
         self.each_group(|group| give(group.name()))
     }
 
-    fn each_posting(&self, give: &mut dyn FnMut(u32) -> io::Result<()>) -> io::Result<()> {
-        let columns = self
-            .parts
-            .iter()
-            .map(|part| part.postings().past_the_cache());
-        let columns: Vec<Column<'_>> = columns.collect();
+    fn each_list(&self, lists: &mut ListWriter<'_, '_>) -> io::Result<()> {
+        let sections = self.parts.iter();
+        let sections = sections.map(|part| part.postings().past_the_cache());
+        let sections: Vec<SectionBytes<'_>> = sections.collect();
+        let mut block = Block::default();
         self.each_group(|group| {
             if group.is_key() {
                 return Ok(());
             }
             for Member { part, listing, .. } in &group.members {
                 let from_first = self.parts[*part].first() - self.first();
-                for number in listing.begin..listing.begin + u64::from(listing.count) {
-                    let distance = columns[*part].posting(number).map_err(io::Error::other)?;
-                    let distance = u64::from(distance) + from_first;
-                    give(u32::try_from(distance).map_err(io::Error::other)?)?;
+                let listed = Listed::new(listing);
+                for number in 0..listed.blocks() {
+                    let read = listed.load(&sections[*part], number, &mut block);
+                    read.map_err(io::Error::other)?;
+                    for posting in &block.postings {
+                        let distance = u64::from(posting.distance) + from_first;
+                        let distance = u32::try_from(distance).map_err(io::Error::other)?;
+                        lists.push(Posting {
+                            distance,
+                            ..*posting
+                        })?;
+                    }
                 }
             }
-            Ok(())
+            lists.end()
         })
     }
 }

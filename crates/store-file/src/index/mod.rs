@@ -8,6 +8,7 @@
 //! merged, and in the end a segment has one index.
 
 mod appended;
+mod blocks;
 mod cache;
 mod file;
 mod filter;
@@ -21,6 +22,7 @@ mod postings;
 mod recent;
 mod remainder;
 mod search;
+mod section;
 mod sorted;
 mod source;
 mod term;
@@ -47,7 +49,7 @@ use crate::dropped::News;
 use crate::format::Note;
 use crate::segment::Segment;
 use hidden::KnownHidden;
-use list::List;
+use list::{List, MemoryList};
 use term::Term;
 
 /// An index that will not change any more. A clone is the same index.
@@ -250,7 +252,7 @@ impl<'a> View<'a> {
 
     fn list(self, term: Term<'_>) -> Result<List<'a>, BadIndex> {
         match self {
-            Self::Memory(index) => Ok(List::Memory(index.list(term))),
+            Self::Memory(index) => Ok(List::Memory(MemoryList::new(index.list(term)))),
             Self::File(index) => index.list(term).map(List::File),
         }
     }

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use eventwire_store::{Appended, IdempotencyKey, StreamName, Version};
 
+use super::blocks::ListWriter;
 use super::cache::PageCache;
 use super::file::{BadIndex, FileIndex};
 use super::keys::Kept;
@@ -235,7 +236,7 @@ impl Source for Remains<'_> {
         Ok(())
     }
 
-    fn each_posting(&self, _: &mut dyn FnMut(u32) -> io::Result<()>) -> io::Result<()> {
+    fn each_list(&self, _: &mut ListWriter<'_, '_>) -> io::Result<()> {
         Ok(())
     }
 }

@@ -1,10 +1,11 @@
 use eventwire_store::{Query, QueryItem, Scope};
 
 use super::View;
-use super::file::{BadIndex, Column};
+use super::file::BadIndex;
 use super::hidden::Hidden;
 use super::list::List;
 use super::memory::Slot;
+use super::section::Column;
 use super::term::Term;
 
 /// A query in one segment, resolved to the lists of positions that decide it: no event is
@@ -69,10 +70,25 @@ impl<'a> Search<'a> {
     /// The place of the event at a position, which is in the segment.
     pub(crate) fn slot(&self, position: u64) -> Result<Slot, BadIndex> {
         match (self.view, &self.slots) {
-            (View::File(_), Some(slots)) => slots.slot(position - self.first),
+            (View::File(_), Some(slots)) => match self.listed_slot(position) {
+                Some(slot) => Ok(slot),
+                None => slots.slot(position - self.first),
+            },
             (View::File(index), None) => index.slots().slot(position - self.first),
             (View::Memory(index), _) => Ok(index.slot(position)),
         }
+    }
+
+    /// The same, where a list has it that was looked at last.
+    fn listed_slot(&self, position: u64) -> Option<Slot> {
+        for clause in self.items.iter().flat_map(|item| &item.clauses) {
+            for list in &clause.lists {
+                if let Some(slot) = list.slot(position) {
+                    return Some(slot);
+                }
+            }
+        }
+        None
     }
 
     /// The first match above a position, however far.
@@ -247,7 +263,12 @@ impl<'a> Item<'a> {
 
 impl Clause<'_> {
     /// The lowest position at or above `from`.
+    #[inline]
     fn first_from(&self, from: u64) -> Result<Option<u64>, BadIndex> {
+        // Mostly there is but one.
+        if let [list] = &self.lists[..] {
+            return list.first_from(from);
+        }
         let mut lowest = None;
         for list in &self.lists {
             let found = list.first_from(from)?;

@@ -1,5 +1,6 @@
 use std::io;
 
+use super::blocks::{ListWriter, Posting};
 use super::memory::{MemoryIndex, Slot};
 use super::source::{Lists, Name, Source};
 use crate::format::ListingKind;
@@ -103,9 +104,16 @@ impl Source for SortedIndex<'_> {
         })
     }
 
-    fn each_posting(&self, give: &mut dyn FnMut(u32) -> io::Result<()>) -> io::Result<()> {
-        let mut positions = self.sorted.iter().flat_map(|name| name.positions);
-        positions.try_for_each(|position| give(distance(position - self.index.first())))
+    fn each_list(&self, lists: &mut ListWriter<'_, '_>) -> io::Result<()> {
+        let has_list = |name: &&Sorted<'_>| matches!(name.lists, Lists::Postings(_));
+        for name in self.sorted.iter().filter(has_list) {
+            for &position in name.positions {
+                let distance = distance(position - self.index.first());
+                lists.push(Posting::of(distance, self.index.slot(position)))?;
+            }
+            lists.end()?;
+        }
+        Ok(())
     }
 }
 

@@ -1,11 +1,12 @@
 use std::io;
 
+use super::blocks::ListWriter;
 use super::memory::Slot;
 
 /// What the file of an index is made of.
 ///
 /// Whatever is asked for comes in the same order each time: names by hash, kind and text, and
-/// the postings of a name where the name comes.
+/// the list of a name where the name comes.
 pub(super) trait Source {
     /// The position of the first event.
     fn first(&self) -> u64;
@@ -23,8 +24,8 @@ pub(super) trait Source {
     /// Gives each name.
     fn each_name(&self, give: &mut dyn FnMut(Name<'_>) -> io::Result<()>) -> io::Result<()>;
 
-    /// Gives each posting: the distance of its position from the first.
-    fn each_posting(&self, give: &mut dyn FnMut(u32) -> io::Result<()>) -> io::Result<()>;
+    /// Writes the list of each name that has one.
+    fn each_list(&self, lists: &mut ListWriter<'_, '_>) -> io::Result<()>;
 }
 
 /// A name and what is listed under it.

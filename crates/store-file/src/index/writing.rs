@@ -1,10 +1,12 @@
 use std::io;
 
-use super::file::{self, SLOT_BYTES};
+use super::blocks::ListWriter;
+use super::file;
 use super::filter::Filter;
 use super::memory::SealedIndex;
+use super::section::SLOT_BYTES;
 use super::sorted::SortedIndex;
-use super::source::{Lists, Name, Source};
+use super::source::{Lists, Source};
 use crate::format::{
     FRAME_HEADER_BYTES, IndexHead, Kind, Label, Listing, Note, PAGE_BYTES, PAGE_DATA_BYTES,
     Section, Sections, Seed, encode_page, page_place, u64_of,
@@ -106,18 +108,30 @@ fn write_sections(
         pages.write(&bytes)
     })?;
     let slots = pages.end_section()?;
-    source.each_posting(&mut |distance| pages.write(&distance.to_le_bytes()))?;
+    let mut lists = ListWriter::new(pages);
+    source.each_list(&mut lists)?;
+    let mut begins = lists.finish().into_iter();
     let postings = pages.end_section()?;
     let mut filter = Filter::for_names(source.names());
-    let (mut text, mut posting) = (0, 0);
+    let mut text = 0;
     source.each_name(&mut |name| {
         filter.insert(name.hash);
-        pages.write(&listing(&name, text, posting).encode())?;
+        let (begin, count) = match name.lists {
+            // What is kept of what is gone has no lists.
+            Lists::Postings(count) => (begins.next().unwrap_or(0), count),
+            Lists::Append(first, events) => (first, events),
+        };
+        let listing = Listing {
+            hash: name.hash,
+            text,
+            begin,
+            count,
+            kind: name.kind,
+            length: u8::try_from(name.text.len()).expect("MAX_NAME_BYTES fits 8 bits"),
+            extra: name.extra,
+        };
         text += u64_of(name.text.len() + name.more.len());
-        if let Lists::Postings(count) = name.lists {
-            posting += u64::from(count);
-        }
-        Ok(())
+        pages.write(&listing.encode())
     })?;
     let listings = pages.end_section()?;
     source.each_name(&mut |name| {
@@ -140,22 +154,6 @@ fn write_sections(
     })
 }
 
-fn listing(name: &Name<'_>, text: u64, posting: u64) -> Listing {
-    let (begin, count) = match name.lists {
-        Lists::Postings(count) => (posting, count),
-        Lists::Append(first, events) => (first, events),
-    };
-    Listing {
-        hash: name.hash,
-        text,
-        begin,
-        count,
-        kind: name.kind,
-        length: u8::try_from(name.text.len()).expect("MAX_NAME_BYTES fits 8 bits"),
-        extra: name.extra,
-    }
-}
-
 fn encode_notes(notes: &[Note]) -> Vec<u8> {
     let mut bytes = Vec::new();
     notes.iter().for_each(|note| note.encode(&mut bytes));
@@ -163,7 +161,7 @@ fn encode_notes(notes: &[Note]) -> Vec<u8> {
 }
 
 /// Cuts sections into pages, from page 1 on: page 0 is the head's.
-struct PageWriter<'a> {
+pub(super) struct PageWriter<'a> {
     file: &'a dyn StorageFile,
     seed: Seed,
     /// How far the index begins from the segment's first event.
@@ -191,7 +189,7 @@ impl<'a> PageWriter<'a> {
         }
     }
 
-    fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         self.section.bytes += u64_of(bytes.len());
         while !bytes.is_empty() {
             let room = PAGE_DATA_BYTES - self.data.len();
@@ -203,6 +201,11 @@ impl<'a> PageWriter<'a> {
             }
         }
         Ok(())
+    }
+
+    /// How long the section is so far.
+    pub(super) fn section_bytes(&self) -> u64 {
+        self.section.bytes
     }
 
     fn end_section(&mut self) -> io::Result<Section> {
