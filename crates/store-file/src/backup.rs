@@ -16,6 +16,7 @@ use crate::report::{Meaning, Progress};
 use crate::segment::{self, FRAMES_FROM, Segment};
 use crate::state::State;
 use crate::storage::{Disk, LockError, Reads, Sight, Storage, StorageFile, Unpublished};
+use crate::trail::look;
 use crate::window::Window;
 
 /// Bytes written at a time.
@@ -126,6 +127,50 @@ impl CopyError {
             },
         }
     }
+}
+
+/// Copies a store that another process may have open, into a directory that is empty or does not
+/// exist, or has an earlier backup of it, as [`FileStore::backup`](crate::FileStore::backup) does
+/// in the process that has it.
+///
+/// It keeps nobody out and changes nothing: the writer and its followers go on. It copies what the
+/// writer shows when it begins, and so everything that the writer has answered by then; where
+/// nobody has the store open, everything there is.
+///
+/// ```
+/// use eventwire_store::{Append, EventStore, EventType, NewEvent};
+/// use eventwire_store_file::{FileStore, backup};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// # let (path, to) = (directory.path().join("store"), directory.path().join("backup"));
+/// let store = FileStore::open(&path)?;
+/// let posted = NewEvent::new(EventType::new("message-posted")?, "hi");
+/// let done = futures_executor::block_on(store.append(Append::new().event(posted)))?;
+/// // In another process:
+/// let made = backup(&path, &to, |_| {})?;
+/// assert_eq!(made.head, done.last());
+/// # Ok(()) }
+/// ```
+///
+/// Blocks until the copy is durable.
+///
+/// # Errors
+/// [`CopyError`], named for what to do next.
+pub fn backup(
+    from: impl AsRef<Path>,
+    to: impl AsRef<Path>,
+    mut progress: impl FnMut(Progress),
+) -> Result<Backup, CopyError> {
+    let from = from.as_ref();
+    let found = look(from).map_err(|error| match error {
+        OpenError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+            let path = from.to_owned();
+            CopyError::NoStore { path }
+        }
+        error => error.into(),
+    })?;
+    let copy = Copy::of_open(found.identity, &found.state, found.indexes);
+    copy.make(&target(to.as_ref())?, None, &mut progress)
 }
 
 /// Makes a store of a backup, in a directory that is empty or does not exist.
@@ -241,6 +286,7 @@ impl Copy {
             ..self.identity
         };
         self.begin(to, original)?;
+        self.withdraw(to)?;
         self.copy_remainders(to)?;
         let mut done = Progress {
             bytes: 0,
@@ -319,14 +365,23 @@ impl Copy {
         Ok(())
     }
 
-    /// Copies what is kept of segments that are gone. An earlier copy may end before where the
-    /// first segment begins now, so it is none again until all is there.
-    fn copy_remainders(&self, to: &dyn Storage) -> Result<(), CopyError> {
+    /// Makes an earlier copy none, until all is there, where a part of what is to come is not the
+    /// whole: it may end before where the first segment begins now, and a segment that was
+    /// rewritten lacks events of which only a later one says that they were dropped.
+    fn withdraw(&self, to: &dyn Storage) -> Result<(), CopyError> {
         let is_there = |remainder: &Arc<Remainder>| {
             let there = to.open(remainder.name());
             there.is_ok_and(|there| is_same(&**remainder.file(), &*there))
         };
-        if self.remainders.iter().all(is_there) {
+        let is_rewritten = |segment: &Arc<Segment>| {
+            let there = to.open(&segment.name).ok();
+            let label = there.and_then(|there| {
+                let label = read_label(&*there, Kind::Segment, &segment.name);
+                label.ok()
+            });
+            label.is_some_and(|label| label.generation != segment.label.generation)
+        };
+        if self.remainders.iter().all(is_there) && !self.segments.iter().any(is_rewritten) {
             return Ok(());
         }
         match to.rename(IDENTITY, UNFINISHED_BACKUP) {
@@ -335,8 +390,17 @@ impl Copy {
             Ok(()) => to.sync(),
         }
         .map_err(OpenError::io("renaming", IDENTITY))?;
+        Ok(())
+    }
+
+    /// Copies what is kept of segments that are gone, unless all of it is there.
+    fn copy_remainders(&self, to: &dyn Storage) -> Result<(), CopyError> {
         for remainder in &self.remainders {
             let name = remainder.name();
+            let there = to.open(name);
+            if there.is_ok_and(|there| is_same(&**remainder.file(), &*there)) {
+                continue;
+            }
             if !remainder.is_whole() {
                 let what = "a page of what is kept of dropped events is not as it was written";
                 return Err(CopyError::Damaged(Damage::new(name, 0, what)));
@@ -443,12 +507,21 @@ impl Copy {
         Ok(())
     }
 
-    /// Copies the indexes of what is copied that are not there yet.
+    /// Copies the indexes of what is copied that are not there yet, and removes those that the log
+    /// has no longer.
     fn copy_indexes(&self, to: &dyn Storage) -> io::Result<()> {
         let to = to.directory(INDEXES)?;
-        for name in self.indexes.list()? {
-            // It may be merged with another one meanwhile.
+        let names = self.indexes.list()?;
+        for name in to.list()? {
+            if index::first_in(&name).is_some() && !names.contains(&name) {
+                to.remove(&name)?;
+            }
+        }
+        for name in names {
+            // It may be merged with another one meanwhile, or be of a later generation; and then an
+            // earlier copy of it may be of neither.
             let Some(file) = self.index(&name) else {
+                drop(to.remove(&name));
                 continue;
             };
             if to.open(&name).is_ok_and(|there| is_same(&*file, &*there)) {

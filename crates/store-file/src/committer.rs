@@ -148,7 +148,17 @@ impl Committer {
             return Ok(Room::Full);
         };
         self.seal();
-        self.log.write().segments.push(Arc::clone(&tail.segment));
+        let shown = Shown {
+            segment: first,
+            end: FRAMES_FROM,
+            position: first - 1,
+        };
+        let mut state = self.log.write();
+        state.segments.push(Arc::clone(&tail.segment));
+        // The end of a segment that was left is no place to name: it may be rewritten.
+        state.shown = shown;
+        drop(state);
+        self.beacon.tell(shown);
         self.tail = tail;
         self.sealed_to = FRAMES_FROM;
         Ok(Room::Ready)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use eventwire_store::Query;
 
 use crate::filing::{Filing, Place};
-use crate::index::{BadIndex, Sealed, SealedIndex, Search, View};
+use crate::index::{BadIndex, Hidden, Sealed, SealedIndex, Search, View};
 use crate::notes::Notes;
 use crate::rewriting::Rewriting;
 use crate::scan::{Frontier, Scan};
@@ -87,8 +87,28 @@ fn files(state: &State) -> io::Result<Vec<(u64, u64)>> {
         .collect()
 }
 
+/// How many events of an index were dropped, with the log or with single streams.
+pub(crate) fn count_dropped(view: View<'_>, hidden: &Hidden, log_to: u64) -> u64 {
+    let before = view.first() - 1;
+    let with_log = log_to.clamp(before, view.last());
+    with_log - before + hidden.count(with_log, view.last())
+}
+
+/// How many bytes of the names, metadata and payloads of an index's events were dropped and are
+/// still there.
+pub(crate) fn dropped_bytes(view: View<'_>, hidden: &Hidden, log_to: u64) -> Result<u64, BadIndex> {
+    let search = Search::new(view, &Query::all())?;
+    let mut bytes = 0;
+    for at in view.first()..=view.last() {
+        if at <= log_to || hidden.shown_from(at) != at {
+            bytes += search.slot(at)?.content_bytes();
+        }
+    }
+    Ok(bytes)
+}
+
 /// Writes a segment again, where it has anything that was dropped; says whether it had.
-fn rewrite(place: &Place, segment: &Arc<Segment>) -> io::Result<bool> {
+pub(crate) fn rewrite(place: &Place, segment: &Arc<Segment>) -> io::Result<bool> {
     let _alone = place.alone();
     let log = &place.log;
     let state = log.read();

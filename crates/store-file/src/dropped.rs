@@ -46,14 +46,24 @@ impl Dropped {
         self.changes
     }
 
+    /// Counts its changes as more than another's, whose place it takes: who has begun with that
+    /// must not take this for the same.
+    pub(crate) fn count_from(&mut self, before: &Self) {
+        self.changes += before.changes + 1;
+    }
+
     /// Whether a stream was deleted.
     pub(crate) fn is_deleted(&self, stream: &StreamName) -> bool {
         let shortened = self.streams.get(stream);
         shortened.is_some_and(|shortened| shortened.is_deleted)
     }
 
+    /// How many streams were trimmed further than the log.
+    pub(crate) fn trimmed(&self) -> usize {
+        self.order.len()
+    }
+
     /// How many streams were deleted.
-    #[cfg(test)]
     pub(crate) fn deleted(&self) -> usize {
         let streams = self.streams.values();
         streams.filter(|shortened| shortened.is_deleted).count()

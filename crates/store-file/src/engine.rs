@@ -11,6 +11,7 @@ use crate::recovery::{Recovered, Recovery, recover};
 use crate::segment::Growth;
 use crate::snapshots::Snapshots;
 use crate::storage::Storage;
+use crate::sweep::Sweep;
 
 /// The directory of the indexes within that of the store.
 pub(crate) const INDEXES: &str = "indexes";
@@ -29,7 +30,11 @@ pub(crate) struct Engine {
 
 impl Engine {
     /// Recovers the store that is on a storage, or makes one.
-    pub(crate) fn open(storage: Box<dyn Storage>, growth: Growth) -> Result<Self, OpenError> {
+    pub(crate) fn open(
+        storage: Box<dyn Storage>,
+        growth: Growth,
+        sweep: Option<Sweep>,
+    ) -> Result<Self, OpenError> {
         let identity = identity::read_or_create(&*storage, growth)?;
         let indexes = storage
             .directory(INDEXES)
@@ -49,6 +54,7 @@ impl Engine {
             log: Arc::clone(&log),
             fan: growth.index_fan,
             work: Arc::default(),
+            sweep: sweep.map(Arc::new),
         };
         Ok(Self {
             snapshots,

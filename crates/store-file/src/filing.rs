@@ -10,6 +10,7 @@ use crate::log::SharedLog;
 use crate::segment::{self, Segment};
 use crate::state::State;
 use crate::storage::Storage;
+use crate::sweep::Sweep;
 
 /// Where the files are that are worked on beside the writer, and what they are of.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub(crate) struct Place {
     pub(crate) fan: usize,
     /// Held by the one who works on the files.
     pub(crate) work: Arc<Mutex<()>>,
+    /// Where the store compacts itself.
+    pub(crate) sweep: Option<Arc<Sweep>>,
 }
 
 impl Place {
@@ -54,10 +57,27 @@ enum Task {
 impl Filing {
     /// What is to be done next.
     pub(crate) fn next(place: &Place) -> Option<Self> {
-        Task::next(&place.log.read(), place.fan)?;
-        Some(Self {
+        let state = place.log.read();
+        let is_due = |sweep: &Arc<Sweep>| sweep.is_due(&state);
+        let is_work =
+            Task::next(&state, place.fan).is_some() || place.sweep.as_ref().is_some_and(is_due);
+        is_work.then(|| Self {
             place: place.clone(),
         })
+    }
+
+    /// Does it, and then what is next, until there is nothing to be done.
+    ///
+    /// # Errors
+    /// As of `run`; the rest is not begun.
+    pub(crate) fn run_all(self) -> io::Result<()> {
+        let place = self.place.clone();
+        let mut next = Some(self);
+        while let Some(filing) = next {
+            filing.run()?;
+            next = Self::next(&place);
+        }
+        Ok(())
     }
 
     /// Does it, and lets readers use what comes of it.
@@ -65,11 +85,17 @@ impl Filing {
     /// # Errors
     /// Of the medium. It is no failure of the log: the indexes stay as they are.
     pub(crate) fn run(self) -> io::Result<()> {
-        let _alone = self.place.alone();
+        let alone = self.place.alone();
         // Another may have done it meanwhile.
         let task = Task::next(&self.place.log.read(), self.place.fan);
         match task {
-            None => Ok(()),
+            None => {
+                drop(alone);
+                if let Some(sweep) = &self.place.sweep {
+                    sweep.step(&self.place);
+                }
+                Ok(())
+            }
             Some(Task::File(sealed)) => self.file(&sealed),
             Some(Task::Merge(parts)) => self.merge(&parts),
             Some(Task::Remove(indexes)) => self.remove(&indexes),

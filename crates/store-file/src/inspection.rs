@@ -302,6 +302,9 @@ impl Inspection<'_> {
     /// Takes the streams of what was scanned into account, up to a position.
     fn take_in(&mut self, scan: &Scan<'_>, to: u64) {
         let index = scan.index();
+        if self.report.first_damage.is_none() {
+            self.report.stubs.take_in(index, to);
+        }
         let events = to.saturating_sub(index.first());
         self.report.events += events;
         if events > 0 {

@@ -54,6 +54,13 @@ impl SharedLog {
         number::of(self.watermark.position())
     }
 
+    /// Goes on with a state that was found anew, of the same log.
+    pub(crate) fn go_on_with(&self, mut found: State) {
+        let mut state = self.write();
+        found.notes.dropped.count_from(&state.notes.dropped);
+        *state = found;
+    }
+
     /// The versions of streams that were written to of late.
     pub(crate) fn recent(&self) -> Arc<RecentVersions> {
         Arc::clone(&self.read().recent)

@@ -24,6 +24,7 @@ pub struct FileOptions {
     pub(crate) limits: Limits,
     pub(crate) growth: Growth,
     pub(crate) reads: Reads,
+    pub(crate) compact_at: Option<u8>,
 }
 
 impl FileOptions {
@@ -41,6 +42,7 @@ impl FileOptions {
                 index_fan: 8,
             },
             reads: Reads::Copied,
+            compact_at: None,
         }
     }
 
@@ -75,6 +77,30 @@ impl FileOptions {
     #[must_use]
     pub fn mapped(mut self) -> Self {
         self.reads = Reads::Mapped;
+        self
+    }
+
+    /// Lets the store compact itself: a file of the log is rewritten without what was dropped of
+    /// it once the names, metadata and payloads of that are this share of its bytes, in percent, at
+    /// least 1 and at most 100. With 50, no more is written again than was dropped. Without it dropped events stay in the files until [`compact`](FileStore::compact) is called,
+    /// for rewriting takes reading and writing, room for one more file, and meanwhile the
+    /// memory of its index.
+    ///
+    /// It happens beside the writer, one file at a time, after something more was dropped or a
+    /// file was left. The file that is written to stays as it is, and so does what is below the
+    /// share: where a dropped event must be gone, call `compact`. Closing the store waits for
+    /// the file that is at work.
+    ///
+    /// ```
+    /// use eventwire_store_file::FileOptions;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let store = FileOptions::new().compact_at_percent(50).open(directory.path())?;
+    /// # Ok(()) }
+    /// ```
+    #[must_use]
+    pub fn compact_at_percent(mut self, percent: u8) -> Self {
+        self.compact_at = Some(percent.clamp(1, 100));
         self
     }
 

@@ -7,13 +7,15 @@ use thiserror::Error;
 
 use crate::engine::INDEXES;
 use crate::error::OpenError;
-use crate::format::{Label, in_memory};
-use crate::identity::{self, IDENTITY, UNFINISHED_BACKUP};
+use crate::format::{FrameBuffer, Kind, Label, Note, in_memory, u64_of};
+use crate::identity::{self, IDENTITY, UNFINISHED_BACKUP, read_label};
 use crate::index;
 use crate::inspection::inspect;
+use crate::notes::Notes;
 use crate::options::FileOptions;
 use crate::report::{Break, Meaning, Progress, Report};
-use crate::segment::{self, Tail};
+use crate::scan::{Frontier, Scan};
+use crate::segment::{self, Segment, Tail};
 use crate::snapshots;
 use crate::storage::{Disk, Reads, Storage, Unpublished, names_in};
 use crate::verify::VerifyError;
@@ -26,6 +28,9 @@ const TEXT: &str = "GIVEN-UP.txt";
 
 /// Bytes copied at a time.
 const CHUNK_BYTES: u64 = 1 << 20;
+
+/// Notes written in one frame.
+const FRAME_NOTES: usize = 1 << 16;
 
 /// What may be given up, so that a store opens again. [`verify`](crate::verify) says what it
 /// would have to be: [`Report::gives_up_from`].
@@ -170,7 +175,9 @@ pub(crate) fn mend(
         // Without its indexes the damaged segment is read, and refused, until it is cut.
         let is_of_what_goes = |name: &str| index::first_in(name) >= Some(damage.segment);
         salvage.move_all(INDEXES, is_of_what_goes)?;
-        salvage.cut(&identity, &firsts, damage)?;
+        let trims = report.stubs.trims(damage.position);
+        let trims: Vec<Note> = trims.map(Note::Trim).collect();
+        salvage.cut(&identity, &firsts, damage, &trims)?;
     }
     storage.sync().map_err(OpenError::io("syncing", "."))?;
     Ok(Repaired::Mended {
@@ -285,11 +292,23 @@ impl<'a> Salvage<'a> {
     }
 
     /// Ends the log before its damage. The later segments go first, the last before the others,
-    /// so that at any time what is there is either refused or the log that is kept.
-    fn cut(&self, identity: &Label, firsts: &[u64], damage: Break) -> Result<(), OpenError> {
-        for &first in firsts.iter().rev() {
+    /// so that at any time what is there is either refused or the log that is kept, which ends
+    /// with these notes.
+    fn cut(
+        &self,
+        identity: &Label,
+        firsts: &[u64],
+        damage: Break,
+        notes: &[Note],
+    ) -> Result<(), OpenError> {
+        for (number, &first) in firsts.iter().enumerate().rev() {
             let name = segment::name(first);
             if first > damage.segment || (first == damage.segment && damage.offset == 0) {
+                let before = number.checked_sub(1).map(|before| firsts[before]);
+                if let (Some(before), true) = (before, first == damage.segment && !notes.is_empty())
+                {
+                    self.end(before, None, damage.position, notes)?;
+                }
                 self.storage
                     .rename(&name, &self.path(&name))
                     .and_then(|()| self.storage.directory(&self.name)?.sync())
@@ -299,8 +318,8 @@ impl<'a> Salvage<'a> {
                 self.storage
                     .link(&name, &self.path(&name))
                     .and_then(|()| self.storage.directory(&self.name)?.sync())
-                    .and_then(|()| self.shorten(&name, damage.offset))
-                    .map_err(OpenError::io("cutting", &name))?;
+                    .map_err(OpenError::io("keeping", &name))?;
+                self.end(first, Some(damage.offset), damage.position, notes)?;
             }
         }
         if firsts.first().is_none_or(|&first| first == damage.segment) && damage.offset == 0 {
@@ -314,17 +333,48 @@ impl<'a> Salvage<'a> {
         Ok(())
     }
 
-    /// Puts the beginning of a file in its place.
-    fn shorten(&self, name: &str, length: u64) -> std::io::Result<()> {
-        let file = self.storage.open(name)?;
-        let made = Unpublished::create(self.storage, name)?;
+    /// Puts a segment in its own place that ends at an offset, or where its frames end, and
+    /// there has notes. The log goes on with position `next`.
+    fn end(&self, first: u64, at: Option<u64>, next: u64, notes: &[Note]) -> Result<(), OpenError> {
+        let name = segment::name(first);
+        let file = self.storage.open(&name);
+        let file = file.map_err(OpenError::io("opening", &name))?;
+        let label = read_label(&*file, Kind::Segment, &name)?;
+        let segment = Segment::new(&label, file);
+        let at = match at {
+            Some(at) => at,
+            None => {
+                let from = Frontier::after(None, &segment);
+                Scan::new(&segment, from, &mut Notes::default())?.run()?.at
+            }
+        };
+        self.write_end(&segment, at, next, notes)
+            .map_err(OpenError::io("cutting", &name))
+    }
+
+    fn write_end(
+        &self,
+        segment: &Segment,
+        end: u64,
+        next: u64,
+        notes: &[Note],
+    ) -> std::io::Result<()> {
+        let made = Unpublished::create(self.storage, &segment.name)?;
         let mut at = 0;
-        while at < length {
-            let count = in_memory(CHUNK_BYTES.min(length - at)).map_err(std::io::Error::other)?;
+        while at < end {
+            let count = in_memory(CHUNK_BYTES.min(end - at)).map_err(std::io::Error::other)?;
             let mut bytes = vec![0; count];
-            file.read_at(&mut bytes, at)?;
+            segment.file.read_at(&mut bytes, at)?;
             made.file.write_at(&bytes, at)?;
-            at += crate::format::u64_of(count);
+            at += u64_of(count);
+        }
+        let mut frame = FrameBuffer::default();
+        for notes in notes.chunks(FRAME_NOTES) {
+            frame.clear();
+            notes.iter().for_each(|note| frame.push_note(note));
+            let bytes = frame.finish(next, at, segment.seed);
+            made.file.write_at(bytes, at)?;
+            at += u64_of(bytes.len());
         }
         made.publish()?;
         self.storage.sync()

@@ -2,6 +2,8 @@ use std::fmt;
 
 use eventwire_store::{Epoch, Position, Uuid};
 
+use crate::stubs::Stubs;
+
 /// What looking at every byte of a store came to.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -24,6 +26,8 @@ pub struct Report {
     /// beside it.
     pub findings: Vec<Finding>,
     pub(crate) first_damage: Option<Break>,
+    /// Of what lies before the first damage.
+    pub(crate) stubs: Stubs,
 }
 
 impl Report {

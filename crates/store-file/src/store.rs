@@ -29,6 +29,7 @@ use crate::report::Progress;
 use crate::request::Request;
 use crate::snapshots::Snapshots;
 use crate::storage::{Disk, LockError, Storage};
+use crate::sweep::Sweep;
 use crate::trimming::Trimming;
 use crate::writer::{Clerk, Writer};
 
@@ -58,6 +59,7 @@ struct Handle {
     files: Mutex<Option<Place>>,
     identity: Label,
     indexes: Arc<dyn Storage>,
+    sweep: Option<Arc<Sweep>>,
     capabilities: Capabilities,
     recovery: Recovery,
 }
@@ -87,7 +89,11 @@ impl FileStore {
                 source,
             },
         })?;
-        let engine = Engine::open(Box::new(disk), options.growth)?;
+        let engine = Engine::open(
+            Box::new(disk),
+            options.growth,
+            options.compact_at.map(Sweep::new),
+        )?;
         let queue = Arc::new(Queue::new(Clerk::new(engine.committer)));
         let writer = Writer::start(Arc::clone(&queue))
             .map_err(OpenError::io("starting the writer of", "."))?;
@@ -97,6 +103,7 @@ impl FileStore {
                 snapshots: engine.snapshots,
                 queue,
                 writer,
+                sweep: engine.place.sweep.clone(),
                 files: Mutex::new(Some(engine.place)),
                 identity: engine.identity,
                 indexes: engine.indexes,
@@ -221,6 +228,9 @@ impl Handle {
 
     fn close(&self) {
         self.snapshots.close();
+        if let Some(sweep) = &self.sweep {
+            sweep.end();
+        }
         self.queue.close();
         // A waker may call this on the thread that leads, which cannot wait for itself.
         if !self.queue.is_led_here() {

@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -17,7 +18,7 @@ use crate::scan::{End, Frontier, Scan};
 use crate::segment::{self, FRAMES_FROM, Segment};
 use crate::shown::{self, Shown};
 use crate::state::State;
-use crate::storage::{Beginning, Followed, Storage};
+use crate::storage::{Beginning, Followed, LockError, Sight, Storage};
 
 /// Bytes of the log taken in while readers wait.
 const STRIDE_BYTES: u64 = 1 << 20;
@@ -50,39 +51,14 @@ pub(crate) enum Step {
 impl Trail {
     /// Takes in what is shown now.
     pub(crate) fn open(storage: &Arc<dyn Storage>) -> Result<Self, OpenError> {
-        let mut tries = 0..TRIES;
-        loop {
-            let tried = Self::try_open(storage);
-            // What is listed may be dropped or merged by the time it is opened.
-            if tried.is_ok() || tries.next().is_none() {
-                return tried;
-            }
-        }
-    }
-
-    fn try_open(storage: &Arc<dyn Storage>) -> Result<Self, OpenError> {
-        let identity = identity::read(&**storage)?;
-        let shown = match shown::read(&**storage, &identity) {
-            Some(shown) => Some(shown),
-            None => all_but_the_last(&**storage)?,
-        };
-        let end = Arc::new(AtomicU64::new(shown.map_or(u64::MAX, |shown| shown.end)));
-        let last = shown.map(|shown| (segment::name(shown.segment), Arc::clone(&end)));
-        let seen = Followed::new(Arc::clone(storage), last);
-        let indexes = seen
-            .directory(INDEXES)
-            .map_err(OpenError::io("opening", INDEXES))?;
         let cache = Arc::new(PageCache::default());
-        let growth = FileOptions::new().growth;
-        let Recovered { state, tail, .. } = recover(&seen, &*indexes, &identity, &cache, growth)?;
-        // From now on it is for the trail to say how far the file is seen.
-        end.store(u64::MAX, Ordering::Relaxed);
+        let found = Found::look(storage, &cache)?;
         Ok(Self {
             storage: Arc::clone(storage),
-            indexes,
-            identity,
-            log: Arc::new(SharedLog::new(state, cache)),
-            last_frame: tail.last_frame,
+            indexes: found.indexes,
+            identity: found.identity,
+            log: Arc::new(SharedLog::new(found.state, cache)),
+            last_frame: found.last_frame,
         })
     }
 
@@ -104,17 +80,56 @@ impl Trail {
         if (shown.segment, shown.end) <= (before.segment, before.end) {
             return Ok(Step::Same);
         }
+        // A segment that follows may be rewritten, or gone, before it is opened here; and what was
+        // rewritten or is gone among those that are open keeps its room until it is let go.
+        if self.go_to(shown).is_err() || (shown.segment > before.segment && self.is_outdated()) {
+            return self.begin_anew();
+        }
+        self.show();
+        Ok(Step::Moved)
+    }
+
+    fn show(&self) {
+        let last = self.log.read().last();
+        self.log.watermark().advance(number::position(last));
+    }
+
+    /// Takes in frame after frame, up to what is shown.
+    fn go_to(&mut self, shown: Shown) -> Result<(), OpenError> {
         loop {
             let at = self.log.read().shown.segment;
             if at == shown.segment {
-                self.take_in(Some(shown.end))?;
-                break;
+                return self.take_in(Some(shown.end));
             }
             self.take_in(None)?;
             self.roll()?;
         }
-        let last = self.log.read().last();
-        self.log.watermark().advance(number::position(last));
+    }
+
+    /// Whether a segment that was left has become another file, or none.
+    fn is_outdated(&self) -> bool {
+        let segments = self.log.read().segments.clone();
+        let (_, left) = segments.split_last().expect("a log has a segment");
+        let is_there = |segment: &Arc<Segment>| {
+            let file = self.storage.open(&segment.name);
+            let label = file.map(|file| read_label(&*file, Kind::Segment, &segment.name));
+            matches!(label, Ok(Ok(label)) if label == segment.label)
+        };
+        !left.iter().all(is_there)
+    }
+
+    /// Looks at the directory as if for the first time, and goes on from there.
+    fn begin_anew(&mut self) -> Result<Step, OpenError> {
+        let found = Found::look(&self.storage, self.log.cache())?;
+        if found.identity != self.identity {
+            return Ok(Step::Ended);
+        }
+        if found.state.last() < self.log.read().last() {
+            return Ok(Step::Same);
+        }
+        self.log.go_on_with(found.state);
+        self.last_frame = found.last_frame;
+        self.show();
         Ok(Step::Moved)
     }
 
@@ -199,6 +214,86 @@ impl Trail {
                 state.replace(&old, Sealed::File(Arc::new(index)));
             }
         }
+    }
+}
+
+/// A log as far as it is shown, in files that are open: what becomes of the names does not matter.
+pub(crate) struct Found {
+    pub(crate) identity: Label,
+    pub(crate) indexes: Arc<dyn Storage>,
+    pub(crate) state: State,
+    last_frame: Option<u64>,
+}
+
+/// The log in a directory: as far as its writer shows it, or all of it where there is no writer.
+///
+/// # Errors
+/// Where there is no log, or it is not as it was written.
+pub(crate) fn look(path: &Path) -> Result<Found, OpenError> {
+    let cache = Arc::new(PageCache::default());
+    // Held until all files are open: a writer that comes later changes nothing of what is there.
+    match Sight::of_closed(path) {
+        Ok(closed) => Found::of_all(&(Arc::new(closed) as Arc<dyn Storage>), &cache),
+        Err(LockError::Held(_)) => {
+            let open = Sight::of_open(path).map_err(OpenError::io("opening", "."))?;
+            Found::look(&(Arc::new(open) as Arc<dyn Storage>), &cache)
+        }
+        Err(LockError::Io(source)) => Err(OpenError::Io {
+            doing: "opening",
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+impl Found {
+    fn look(storage: &Arc<dyn Storage>, cache: &Arc<PageCache>) -> Result<Self, OpenError> {
+        let mut tries = 0..TRIES;
+        loop {
+            let tried = Self::try_look(storage, cache);
+            // What is listed may be dropped or merged by the time it is opened.
+            if tried.is_ok() || tries.next().is_none() {
+                return tried;
+            }
+        }
+    }
+
+    fn try_look(storage: &Arc<dyn Storage>, cache: &Arc<PageCache>) -> Result<Self, OpenError> {
+        let identity = identity::read(&**storage)?;
+        let shown = match shown::read(&**storage, &identity) {
+            Some(shown) => Some(shown),
+            None => all_but_the_last(&**storage)?,
+        };
+        Self::up_to(shown, identity, storage, cache)
+    }
+
+    fn of_all(storage: &Arc<dyn Storage>, cache: &Arc<PageCache>) -> Result<Self, OpenError> {
+        let identity = identity::read(&**storage)?;
+        Self::up_to(None, identity, storage, cache)
+    }
+
+    fn up_to(
+        shown: Option<Shown>,
+        identity: Label,
+        storage: &Arc<dyn Storage>,
+        cache: &Arc<PageCache>,
+    ) -> Result<Self, OpenError> {
+        let end = Arc::new(AtomicU64::new(shown.map_or(u64::MAX, |shown| shown.end)));
+        let last = shown.map(|shown| (segment::name(shown.segment), Arc::clone(&end)));
+        let seen = Followed::new(Arc::clone(storage), last);
+        let indexes = seen
+            .directory(INDEXES)
+            .map_err(OpenError::io("opening", INDEXES))?;
+        let growth = FileOptions::new().growth;
+        let Recovered { state, tail, .. } = recover(&seen, &*indexes, &identity, cache, growth)?;
+        // From now on it is for the trail to say how far the file is seen.
+        end.store(u64::MAX, Ordering::Relaxed);
+        Ok(Self {
+            identity,
+            indexes,
+            state,
+            last_frame: tail.last_frame,
+        })
     }
 }
 

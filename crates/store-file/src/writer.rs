@@ -100,7 +100,7 @@ impl Filer {
         }
         if let Some(filing) = committer.next_filing() {
             let thread = thread::Builder::new().name("eventwire-filer".to_owned());
-            match thread.spawn(move || filing.run()) {
+            match thread.spawn(move || filing.run_all()) {
                 Ok(thread) => self.thread = Some(thread),
                 Err(_) => self.has_failed = true,
             }

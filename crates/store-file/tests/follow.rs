@@ -9,14 +9,17 @@ use std::thread;
 use std::time::Duration;
 
 use eventwire_store::{
-    Append, AppendError, EventStore, EventType, IdempotencyKey, Item, NewEvent, Position, Query,
-    ReadError, ReadOptions, Start, StreamName,
+    Append, AppendError, EventStore, EventType, IdempotencyKey, Item, Keep, NewEvent, Position,
+    Query, ReadError, ReadOptions, Retention, Start, StreamName,
 };
 use eventwire_store_file::{FileFollower, FileOptions, FileStore, GiveUp, OpenError, repair};
 use futures_executor::block_on;
 
 /// Says to this very program that it is the writer, and where it writes.
 const DIRECTORY: &str = "EVENTWIRE_FOLLOW_DIRECTORY";
+
+/// Says to it that it drops what it has written, and compacts the store.
+const DROPS: &str = "EVENTWIRE_FOLLOW_DROPS";
 
 const LIVES: u64 = 6;
 
@@ -53,14 +56,26 @@ fn child() {
     println!("open");
     for number in begin.. {
         block_on(store.append(append(number))).unwrap();
+        if env::var_os(DROPS).is_some() && number % 40 == 39 {
+            let keep = Keep::all().max_events(4);
+            let room = StreamName::new("room-1").unwrap();
+            block_on(store.trim_stream(room, keep)).unwrap();
+            block_on(store.trim_log(Keep::all().max_events(150))).unwrap();
+            store.compact().unwrap();
+        }
     }
 }
 
 /// A writer, which has opened the store.
 fn start(path: &Path) -> Child {
+    start_with(path, &[])
+}
+
+fn start_with(path: &Path, variables: &[(&str, &str)]) -> Child {
     let mut child = Command::new(env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env(DIRECTORY, path)
+        .envs(variables.iter().copied())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -147,6 +162,57 @@ fn a_follower_is_shown_what_writers_leave_that_are_killed() {
         all(&follower) == expected,
         "what was seen can still be read"
     );
+}
+
+/// Followers of a writer that drops events, rewrites files and removes them: from the beginning
+/// and from any time on, each is shown every event in order, but for those that are dropped.
+#[test]
+fn a_follower_goes_on_while_the_writer_compacts() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path();
+    open(path).close();
+    let follower = FileFollower::open(path).unwrap();
+    let mut child = start_with(path, &[(DROPS, "1")]);
+    let mut items = follower.subscribe(Query::all(), Start::Beginning);
+    let mut seen: Vec<(Position, String)> = Vec::new();
+    let mut told = Position::ORIGIN;
+    while seen.len() < 3000 {
+        match block_on(items.next()).unwrap().unwrap() {
+            Item::Event(event) => {
+                let payload = String::from_utf8(event.data.to_vec()).unwrap();
+                let before = seen
+                    .last()
+                    .map_or(Position::ORIGIN, |(at, _)| *at)
+                    .max(told);
+                assert!(event.position > before);
+                seen.push((event.position, payload));
+            }
+            Item::Gap { resumed_after, .. } => told = resumed_after,
+            _ => {}
+        }
+        if !seen.is_empty() && seen.len().is_multiple_of(500) {
+            // One that begins while files go and come.
+            let late = FileFollower::open(path).unwrap();
+            let found = all(&late);
+            let first = found.first().unwrap().0;
+            for (at, payload) in seen.iter().filter(|(at, _)| *at >= first) {
+                let same = found.binary_search_by_key(at, |(found, _)| *found);
+                // Of room-1 more may have been dropped meanwhile.
+                let is_of_room_1 =
+                    payload.split('.').next().unwrap().parse::<u64>().unwrap() % 3 == 1;
+                match same {
+                    Ok(same) => assert!(found[same].1 == *payload),
+                    Err(_) => assert!(is_of_room_1, "{at} is not there"),
+                }
+            }
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let store = open(path);
+    let head = block_on(store.head()).unwrap();
+    block_on(follower.wait_for(head)).unwrap();
+    assert!(all(&follower) == all(&store));
 }
 
 #[test]

@@ -96,6 +96,18 @@ pub(crate) enum ListingKind {
 }
 
 impl ListingKind {
+    /// The kind that a byte stands for.
+    pub(crate) fn decode(byte: u8) -> Option<Self> {
+        let kinds = [
+            Self::Stream,
+            Self::Category,
+            Self::Type,
+            Self::Tag,
+            Self::Key,
+        ];
+        kinds.into_iter().find(|&kind| kind as u8 == byte)
+    }
+
     /// The number by which a listing is found. It depends on the store, so that names which
     /// meet in one store do not in another.
     pub(crate) fn hash(self, store: Uuid, name: &str) -> u64 {

@@ -219,6 +219,20 @@ impl FileIndex {
         })
     }
 
+    /// The kind and the hash of each name here.
+    pub(super) fn each_name(
+        &self,
+        mut visit: impl FnMut(ListingKind, u64),
+    ) -> Result<(), BadIndex> {
+        let listings = self.listings();
+        for number in 0..listings.count() {
+            let listing = self.listing(&listings, number)?;
+            let kind = ListingKind::decode(listing.kind).ok_or(self.bad())?;
+            visit(kind, listing.hash);
+        }
+        Ok(())
+    }
+
     /// How many tags all events have.
     pub(crate) fn tags(&self) -> Result<u64, BadIndex> {
         let listings = self.listings();

@@ -7,7 +7,7 @@ use super::hidden::KnownHidden;
 use super::keys::Keys;
 use super::postings::{Postings, StreamNumber, Streams};
 use super::term::Term;
-use crate::format::{Note, RECORD_FIXED_BYTES, u64_of};
+use crate::format::{ListingKind, Note, RECORD_FIXED_BYTES, u64_of};
 use crate::segment::Segment;
 
 /// An index in memory: of the latest events, and of those before them whose index has no file yet.
@@ -162,6 +162,16 @@ impl MemoryIndex {
         placed.map(|(_, version)| version)
     }
 
+    /// The positions of the stubs in it, and their streams.
+    pub(crate) fn stubs(&self) -> impl Iterator<Item = (u64, Option<&StreamName>)> {
+        let slots = (self.first..).zip(&self.slots);
+        let stubs = slots.filter(|(_, slot)| slot.is_stub());
+        stubs.map(|(position, slot)| {
+            let stream = slot.stream.map(|number| self.streams.name(number));
+            (position, stream)
+        })
+    }
+
     /// The positions of the events that a term names.
     pub(super) fn list(&self, term: Term<'_>) -> &[u64] {
         match term {
@@ -169,6 +179,22 @@ impl MemoryIndex {
             Term::Category(name) => self.categories.list(name),
             Term::Type(name) => self.types.list(name),
             Term::Tag(name) => self.tags.list(name),
+        }
+    }
+
+    /// Each name in it that a file would list.
+    pub(super) fn each_name(&self, mut visit: impl FnMut(ListingKind, &str)) {
+        for (name, ..) in self.streams.iter() {
+            visit(ListingKind::Stream, name.as_str());
+        }
+        for (name, _) in self.types.iter() {
+            visit(ListingKind::Type, name.as_str());
+        }
+        for (name, _) in self.tags.iter() {
+            visit(ListingKind::Tag, name.as_str());
+        }
+        for (key, _) in self.keys.iter() {
+            visit(ListingKind::Key, key.as_str());
         }
     }
 

@@ -43,10 +43,10 @@ pub(crate) use writing::write;
 
 use std::sync::Arc;
 
-use eventwire_store::{Appended, IdempotencyKey, StreamName, Version};
+use eventwire_store::{Appended, IdempotencyKey, StreamName, Uuid, Version};
 
 use crate::dropped::News;
-use crate::format::Note;
+use crate::format::{ListingKind, Note};
 use crate::segment::Segment;
 use hidden::KnownHidden;
 use list::{List, MemoryList};
@@ -231,6 +231,21 @@ impl<'a> View<'a> {
         match self {
             Self::Memory(index) => &index.hidden,
             Self::File(index) => &index.hidden,
+        }
+    }
+
+    /// The kind and the hash of each name here.
+    pub(crate) fn each_name(
+        self,
+        store: Uuid,
+        mut visit: impl FnMut(ListingKind, u64),
+    ) -> Result<(), BadIndex> {
+        match self {
+            Self::Memory(index) => {
+                index.each_name(|kind, name| visit(kind, kind.hash(store, name)));
+                Ok(())
+            }
+            Self::File(index) => index.each_name(visit),
         }
     }
 

@@ -133,6 +133,11 @@ impl Streams {
         entries.map(|entry| (entry.name.clone(), entry.version()))
     }
 
+    /// The name of a stream.
+    pub(super) fn name(&self, number: StreamNumber) -> &StreamName {
+        &self.entries[number.index()].name
+    }
+
     /// The name of a stream, and the version of the event it has at a position.
     pub(super) fn place(&self, number: StreamNumber, position: u64) -> (StreamName, Version) {
         let entry = &self.entries[number.index()];

@@ -101,6 +101,11 @@ impl Remainder {
         self.index.notes()
     }
 
+    /// The kind and the hash of each name in it.
+    pub(crate) fn each_name(&self, visit: impl FnMut(ListingKind, u64)) -> Result<(), BadIndex> {
+        self.index.each_name(visit)
+    }
+
     /// The version of a stream's last event in what is gone, if it had any.
     pub(crate) fn version(&self, stream: &StreamName) -> Result<Option<Version>, BadIndex> {
         self.index.version(stream)

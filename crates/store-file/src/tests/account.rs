@@ -33,10 +33,23 @@ impl Account {
         u64::try_from(self.entries.len()).expect("it is short")
     }
 
+    /// The positions of events in streams that are held, and the streams.
+    pub(super) fn places(&self) -> impl Iterator<Item = (u64, Option<&StreamName>)> {
+        let held = (1..).zip(&self.entries).filter(|(_, entry)| entry.is_held);
+        let places = held.map(|(position, entry)| (position, entry.stream.as_ref()));
+        places.filter(|(_, stream)| stream.is_some())
+    }
+
     /// The payloads that are held.
     pub(super) fn held(&self) -> Payloads {
-        let held = self.entries.iter().filter(|entry| entry.is_held);
-        held.map(|entry| entry.payload.clone()).collect()
+        self.held_between(0, u64::MAX)
+    }
+
+    /// The payloads of positions above one and below another that are held.
+    pub(super) fn held_between(&self, above: u64, below: u64) -> Payloads {
+        let within = (1..).zip(&self.entries);
+        let within = within.filter(|&(at, entry)| entry.is_held && at > above && at < below);
+        within.map(|(_, entry)| entry.payload.clone()).collect()
     }
 
     /// The payloads that were dropped, of those that are not a part of others.
@@ -74,6 +87,17 @@ impl Account {
                 payload: payload.to_owned(),
                 stream: None,
                 is_held: at == position,
+            });
+        }
+    }
+
+    /// Events up to a position, of which nothing is known but that they were dropped.
+    pub(super) fn fill_dropped(&mut self, to: u64) {
+        for _ in self.last()..to {
+            self.entries.push(Entry {
+                payload: String::new(),
+                stream: None,
+                is_held: false,
             });
         }
     }

@@ -1,7 +1,10 @@
 use std::sync::Arc;
 
+use eventwire_store::StreamName;
+
 use super::workload::{Workload, file_indexes, open, payloads};
 use super::{Run, seeds};
+use crate::compaction::compact;
 use crate::format::Trim;
 use crate::shown::SHOWN;
 use crate::storage::Storage;
@@ -120,6 +123,52 @@ fn a_follower_ends_where_the_log_has_another_epoch() {
     crate::identity::publish(&medium, &identity).expect("nothing fails");
     drop(open(&medium).expect("nothing fails"));
     assert_eq!(follower.step().expect("nothing fails"), Step::Ended);
+}
+
+/// A follower that is behind by so much that the segments are gone, or were rewritten, that it would
+/// read next.
+#[test]
+fn a_follower_that_was_left_behind_goes_on() {
+    for seed in seeds(4) {
+        let _run = Run(format!("seed {seed}"));
+        let medium = Simulated::new(seed);
+        let mut workload = Workload::that_keeps_all(seed);
+        let mut engine = open(&medium).expect("nothing fails");
+        let mut far = follow(&medium);
+        for round in 0..3 {
+            workload.run(&mut engine, 3);
+            let mut near = follow(&medium);
+            for _ in 0..8 {
+                workload.write_large(&mut engine, 3000);
+            }
+            workload.run(&mut engine, 3);
+            let stream = StreamName::new("room-1").expect("a name");
+            let to = engine.log.shown();
+            assert!(workload.drops(&mut engine, Trim::Stream { stream, to }));
+            if round > 0 {
+                let to = to - 4;
+                assert!(workload.drops(&mut engine, Trim::Log { to }));
+            }
+            file_indexes(&engine);
+            compact(&engine.place).expect("nothing fails");
+            workload.run(&mut engine, 3);
+            for follower in [&mut far, &mut near] {
+                assert_eq!(follower.step().expect("it goes on"), Step::Moved);
+                assert_eq!(follower.step().expect("it goes on"), Step::Same);
+                assert!(workload.is_shown_by(&follower.log));
+                let state = follower.log.read();
+                let held = state.segments.iter().map(|segment| segment.label);
+                let held: Vec<_> = held.collect();
+                let there = engine.log.read();
+                let there = there.segments.iter().map(|segment| segment.label);
+                assert_eq!(
+                    held,
+                    there.collect::<Vec<_>>(),
+                    "files that are gone are kept"
+                );
+            }
+        }
+    }
 }
 
 /// Segments that go while they are followed can be read on, and one who begins then sees the rest.

@@ -5,6 +5,7 @@
 
 mod account;
 mod backup;
+mod compacted;
 mod faults;
 mod flips;
 mod following;

@@ -15,9 +15,11 @@ use crate::error::OpenError;
 use crate::format::{Checkpoint, Trim, in_memory};
 use crate::log::SharedLog;
 use crate::number;
+use crate::reader::LogReader;
 use crate::request::Request;
 use crate::segment::Growth;
 use crate::storage::simulated::Simulated;
+use crate::sweep::Sweep;
 use crate::trimming::Trimming;
 
 /// Small, so that a short run makes space often and begins several segments.
@@ -34,7 +36,12 @@ const GROWTH: Growth = Growth {
 pub(super) type Payloads = Vec<String>;
 
 pub(crate) fn open(medium: &Simulated) -> Result<Engine, OpenError> {
-    Engine::open(Box::new(medium.clone()), GROWTH)
+    Engine::open(Box::new(medium.clone()), GROWTH, None)
+}
+
+/// One that compacts itself.
+pub(super) fn open_sweeping(medium: &Simulated) -> Result<Engine, OpenError> {
+    Engine::open(Box::new(medium.clone()), GROWTH, Some(Sweep::new(10)))
 }
 
 /// The payloads readers are shown.
@@ -288,15 +295,9 @@ impl Workload {
                 .collect::<Vec<_>>(),
             self.certain,
         );
-        if !self.has_its_streams(engine) {
+        let is_found = Self::finds(&engine.log, &all, ReadOptions::all());
+        if !is_found || !self.has_its_streams(&engine.log) {
             return false;
-        }
-        for query in queries() {
-            let Ok(found) = events(&engine.log, query.clone(), ReadOptions::all()) else {
-                return false;
-            };
-            let expected = all.iter().filter(|event| query.matches(event.as_ref()));
-            assert_eq!(found, expected.cloned().collect::<Vec<_>>(), "{query:?}");
         }
         let Ok(snapshot) = engine.snapshots.read(&snapshot_name()) else {
             return false;
@@ -323,10 +324,60 @@ impl Workload {
         true
     }
 
-    /// Whether every stream can be asked for; each is what it should be.
-    fn has_its_streams(&self, engine: &Engine) -> bool {
-        let state = engine.log.read();
+    /// Whether all can be asked for that readers of a log are shown: each event, stream and key is
+    /// what it should be, by every way to it.
+    #[must_use]
+    pub(super) fn is_shown_by(&self, log: &Arc<SharedLog>) -> bool {
+        let Ok(all) = events(log, Query::all(), ReadOptions::all()) else {
+            return false;
+        };
+        let found: Payloads = all.iter().map(payload_of).collect();
+        assert!(found == self.certain.held(), "other events");
+        for (position, stream) in self.certain.places() {
+            let at = all.binary_search_by_key(&number::position(position), |event| event.position);
+            let event = &all[at.expect("it is held")];
+            assert_eq!(event.stream_name(), stream, "position {position}");
+        }
+        Self::finds(log, &all, ReadOptions::all())
+            && Self::finds(log, &all, ReadOptions::backward())
+            && self.is_lent_by(log)
+            && self.has_its_streams(log)
+            && self.has_its_keys(log)
+    }
+
+    /// Whether every query finds those of all events that match.
+    fn finds(log: &Arc<SharedLog>, all: &[RecordedEvent], options: ReadOptions) -> bool {
+        for query in queries() {
+            let Ok(mut found) = events(log, query.clone(), options) else {
+                return false;
+            };
+            found.sort_unstable_by_key(|event| event.position);
+            let expected = all.iter().filter(|event| query.matches(event.as_ref()));
+            assert!(found.iter().eq(expected), "{query:?}, {options:?}");
+        }
+        true
+    }
+
+    /// Whether the whole log is lent, commit by commit.
+    fn is_lent_by(&self, log: &Arc<SharedLog>) -> bool {
+        let mut reader = LogReader::new(Arc::clone(log), Position::ORIGIN);
+        let mut lent = Payloads::new();
+        loop {
+            match reader.next_batch() {
+                Ok(Some(batch)) => lent.extend(batch.into_iter().map(|event| {
+                    String::from_utf8(event.data().to_vec()).expect("payloads are text")
+                })),
+                Ok(None) => break,
+                Err(_) => return false,
+            }
+        }
+        assert!(lent == self.certain.held(), "other events are lent");
+        true
+    }
+
+    fn has_its_streams(&self, log: &SharedLog) -> bool {
         for (stream, &version) in &self.certain.versions {
+            let state = log.read();
             let is_deleted = self.certain.deleted.contains(stream);
             assert_eq!(
                 state.notes.dropped.is_deleted(stream),
@@ -337,6 +388,22 @@ impl Workload {
                 return false;
             };
             assert_eq!(found.map(Version::get), Some(version), "{stream}");
+        }
+        true
+    }
+
+    fn has_its_keys(&self, log: &SharedLog) -> bool {
+        for (append, appended) in &self.keyed {
+            let (key, _) = append.identity().expect("it has one");
+            let Ok(recalled) = log.recall(key) else {
+                return false;
+            };
+            let expected = Appended {
+                duplicate: true,
+                ..appended.clone()
+            };
+            let recalled = recalled.map(|recalled| recalled.appended);
+            assert_eq!(recalled, Some(expected), "{key:?}");
         }
         true
     }
@@ -354,6 +421,11 @@ impl Workload {
     /// The payloads that readers must be shown.
     pub(super) fn held(&self) -> Payloads {
         self.certain.held()
+    }
+
+    /// The payloads that readers must be shown of positions above one and below another.
+    pub(super) fn held_between(&self, above: u64, below: u64) -> Payloads {
+        self.certain.held_between(above, below)
     }
 
     /// Takes what a log shows for certain, whatever was known of it.
@@ -376,6 +448,7 @@ impl Workload {
             self.certain
                 .fill(number::of(event.position), &payload_of(&event));
         }
+        self.certain.fill_dropped(engine.log.shown());
     }
 
     fn append(&mut self) -> Append {
