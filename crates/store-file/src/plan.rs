@@ -28,7 +28,7 @@ impl Plan {
     /// Reads what was found.
     pub(crate) fn read(self) -> Result<Batch, ReadError> {
         Ok(Batch {
-            events: self.runs.read()?,
+            events: self.runs.read()?.into(),
             looked_to: number::position(self.looked_to),
             is_end: self.is_end,
             dropped_to: number::position(self.dropped_to),

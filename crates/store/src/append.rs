@@ -157,6 +157,13 @@ impl Append {
         self
     }
 
+    /// Adds several guards.
+    #[must_use]
+    pub fn guarded_by(mut self, guards: impl IntoIterator<Item = Guard>) -> Self {
+        self.guards.extend(guards);
+        self
+    }
+
     /// Adds the guard that no event above `after` matches `query`.
     #[must_use]
     pub fn no_match(self, query: Query, after: Position) -> Self {
@@ -165,18 +172,21 @@ impl Append {
 
     /// Adds an event. Events keep their order, and no other event comes between them.
     #[must_use]
-    pub fn event(mut self, mut event: NewEvent) -> Self {
-        if event.stream.is_none() {
-            event.stream.clone_from(&self.stream);
-        }
-        self.events.push(event);
-        self
+    pub fn event(self, event: NewEvent) -> Self {
+        self.extend([event])
     }
 
     /// Adds several events.
     #[must_use]
-    pub fn extend(self, events: impl IntoIterator<Item = NewEvent>) -> Self {
-        events.into_iter().fold(self, Self::event)
+    pub fn extend(mut self, events: impl IntoIterator<Item = NewEvent>) -> Self {
+        let before = self.events.len();
+        self.events.extend(events);
+        if let Some(stream) = &self.stream {
+            for event in &mut self.events[before..] {
+                event.stream.get_or_insert_with(|| stream.clone());
+            }
+        }
+        self
     }
 
     /// Makes repeating this append safe: with the same key the events are written once.

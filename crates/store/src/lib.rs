@@ -5,9 +5,11 @@
 mod append;
 pub mod backend;
 mod checkpoint;
+mod chunk;
 mod cursor;
 mod error;
 mod event;
+mod event_stream;
 mod future;
 mod memory;
 #[cfg(feature = "json")]
@@ -23,9 +25,11 @@ mod text;
 
 pub use append::{Append, Appended, Durability, Expect, Fingerprint, Guard};
 pub use checkpoint::CheckpointStore;
+pub use chunk::Chunk;
 pub use cursor::{Cursor, Epoch, ParseCursorError};
 pub use error::{Actual, AppendError, Cause, Conflict, InvalidAppend, KeepError, ReadError};
 pub use event::{NewEvent, NewEventParts, RecordedEvent, StreamPlace};
+pub use event_stream::EventStream;
 pub use future::StoreFuture;
 pub use memory::MemoryStore;
 #[cfg(feature = "json")]
@@ -36,7 +40,7 @@ pub use name::{
 };
 pub use position::{ParsePositionError, Position, Version};
 pub use query::{EventRef, Query, QueryItem, Scope};
-pub use read::{Direction, EventStream, Item, ReadOptions, Start};
+pub use read::{Direction, Item, ReadOptions, Start};
 pub use retention::{Keep, Retention, Trimmed};
 pub use snapshot::{Snapshot, SnapshotStore};
 pub use store::{Capabilities, EventStore, Limits, Recalled, Survives};

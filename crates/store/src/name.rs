@@ -29,6 +29,11 @@ enum Reason {
     NotUtf8 { at: usize },
 }
 
+/// A name as most are, which costs nothing to check; none where it must be looked at closely.
+fn plain(name: &[u8]) -> Option<Text> {
+    Text::plain(name).filter(|_| !name.is_empty())
+}
+
 fn check(what: &'static str, text: &str) -> Result<(), NameError> {
     let reason = if text.is_empty() {
         Reason::Empty
@@ -57,7 +62,10 @@ macro_rules! name {
             /// # Errors
             /// [`NameError`] where the text is empty, too long or holds a control character;
             /// it says which and where.
-            pub fn new(text: impl Into<String>) -> Result<Self, NameError> {
+            pub fn new(text: impl Into<String> + AsRef<str>) -> Result<Self, NameError> {
+                if let Some(plain) = plain(text.as_ref().as_bytes()) {
+                    return Ok(Self(plain));
+                }
                 let text = text.into();
                 check($what, &text)?;
                 Ok(Self(Text::from(text)))
@@ -69,6 +77,9 @@ macro_rules! name {
             /// # Errors
             /// [`NameError`] as for [`new`](Self::new), and where the bytes are not UTF-8.
             pub fn from_bytes(bytes: Bytes) -> Result<Self, NameError> {
+                if let Some(plain) = plain(&bytes) {
+                    return Ok(Self(plain));
+                }
                 let text = Text::from_utf8(bytes).map_err(|error| NameError {
                     what: $what,
                     reason: Reason::NotUtf8 { at: error.valid_up_to() },
@@ -109,8 +120,7 @@ macro_rules! name {
             type Err = NameError;
 
             fn from_str(text: &str) -> Result<Self, NameError> {
-                check($what, text)?;
-                Ok(Self(Text::from(text)))
+                Self::new(text)
             }
         }
 

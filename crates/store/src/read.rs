@@ -1,11 +1,3 @@
-use std::fmt;
-use std::future::poll_fn;
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use futures_core::Stream;
-
-use crate::error::ReadError;
 use crate::event::RecordedEvent;
 use crate::position::Position;
 
@@ -113,12 +105,12 @@ pub enum Start {
     End,
 }
 
-/// What a read or a subscription yields.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a read or a subscription yields, its events owned, lent or shared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Item {
+pub enum Item<E = RecordedEvent> {
     /// A matching event.
-    Event(RecordedEvent),
+    Event(E),
     /// Everything up to here has been looked at, and what matched was yielded: a sound
     /// place to resume from although the event there did not match.
     Progress(Position),
@@ -138,41 +130,38 @@ pub enum Item {
     CaughtUp(Position),
 }
 
-/// A stream of [`Item`]s, boxed so that it has a name.
-///
-/// It owns all it needs: it can be spawned, stored in a struct, outlive the handle it was
-/// made from. Dropping it at any moment loses nothing. After an error it ends.
-#[must_use = "a stream does nothing until it is polled"]
-pub struct EventStream(Pin<Box<dyn Stream<Item = Result<Item, ReadError>> + Send>>);
-
-impl EventStream {
-    /// Boxes a stream.
-    pub fn new(stream: impl Stream<Item = Result<Item, ReadError>> + Send + 'static) -> Self {
-        Self(Box::pin(stream))
+impl<E> Item<E> {
+    /// The same with its event lent.
+    #[must_use]
+    pub const fn as_ref(&self) -> Item<&E> {
+        match self {
+            Self::Event(event) => Item::Event(event),
+            Self::Progress(position) => Item::Progress(*position),
+            Self::Gap {
+                after,
+                resumed_after,
+            } => Item::Gap {
+                after: *after,
+                resumed_after: *resumed_after,
+            },
+            Self::CaughtUp(position) => Item::CaughtUp(*position),
+        }
     }
 
-    /// The next item; `None` once the stream has ended.
-    ///
-    /// # Errors
-    /// [`ReadError`], after which the stream has ended.
-    ///
-    /// # Cancel safety
-    /// Safe: an item is taken only when it is returned.
-    pub async fn next(&mut self) -> Option<Result<Item, ReadError>> {
-        poll_fn(|context| self.0.as_mut().poll_next(context)).await
-    }
-}
-
-impl Stream for EventStream {
-    type Item = Result<Item, ReadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.as_mut().poll_next(context)
-    }
-}
-
-impl fmt::Debug for EventStream {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EventStream").finish_non_exhaustive()
+    /// The same with another event.
+    #[must_use]
+    pub fn map<T>(self, change: impl FnOnce(E) -> T) -> Item<T> {
+        match self {
+            Self::Event(event) => Item::Event(change(event)),
+            Self::Progress(position) => Item::Progress(position),
+            Self::Gap {
+                after,
+                resumed_after,
+            } => Item::Gap {
+                after,
+                resumed_after,
+            },
+            Self::CaughtUp(position) => Item::CaughtUp(position),
+        }
     }
 }

@@ -4,11 +4,12 @@ use std::time::Duration;
 use crate::append::{Append, Appended, Fingerprint};
 use crate::cursor::Epoch;
 use crate::error::{AppendError, ReadError};
+use crate::event_stream::EventStream;
 use crate::future::StoreFuture;
 use crate::name::IdempotencyKey;
 use crate::position::Position;
 use crate::query::Query;
-use crate::read::{EventStream, ReadOptions, Start};
+use crate::read::{ReadOptions, Start};
 
 /// A durable, totally ordered log of events.
 ///

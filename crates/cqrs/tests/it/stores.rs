@@ -172,7 +172,7 @@ impl Log for Trail {
                 }
             }
             Ok(Batch {
-                events,
+                events: events.into(),
                 looked_to,
                 is_end: true,
                 ..Batch::default()

@@ -95,7 +95,7 @@ impl Log for Shared {
             },
         };
         StoreFuture::ready(Ok(Batch {
-            events,
+            events: events.into(),
             looked_to,
             is_end,
             ..Batch::default()

@@ -1,8 +1,8 @@
 use std::sync::Arc;
 
 use crate::backend::watermark::Watermark;
+use crate::chunk::Found;
 use crate::error::ReadError;
-use crate::event::RecordedEvent;
 use crate::future::StoreFuture;
 use crate::position::Position;
 use crate::query::Query;
@@ -33,7 +33,7 @@ pub trait Log: Send + Sync + 'static {
 #[derive(Debug, Clone, Default)]
 pub struct Batch {
     /// What matched, in the scan's direction.
-    pub events: Vec<RecordedEvent>,
+    pub events: Found,
     /// How far it looked: everything between the place it began at and this one was looked
     /// at, this one included. At or past the last event it returned.
     pub looked_to: Position,

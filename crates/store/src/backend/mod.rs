@@ -10,6 +10,7 @@ mod log;
 mod reader;
 mod watermark;
 
+pub use crate::chunk::Found;
 pub use check::check;
 pub use log::{Batch, Log};
 pub use reader::{read, subscribe};

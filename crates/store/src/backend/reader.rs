@@ -1,18 +1,18 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::vec;
 
 use futures_core::Stream;
 
 use crate::backend::log::{Batch, Log};
 use crate::backend::watermark::Beyond;
+use crate::chunk::{Chunk, Found};
 use crate::error::ReadError;
-use crate::event::RecordedEvent;
+use crate::event_stream::{EventStream, Source};
 use crate::future::StoreFuture;
 use crate::position::Position;
 use crate::query::Query;
-use crate::read::{Direction, EventStream, Item, ReadOptions, Start};
+use crate::read::{Direction, Item, ReadOptions, Start};
 
 /// Events asked for in one scan. Large enough that the scan's own cost vanishes, small
 /// enough that a reader holds little.
@@ -23,7 +23,7 @@ pub fn read<L: Log>(log: Arc<L>, query: Query, options: ReadOptions) -> EventStr
     let mut reader = Reader::new(log, query, options.direction(), AtHead::End);
     reader.remaining = options.max_events().unwrap_or(usize::MAX);
     reader.is_fresh = options.is_all();
-    EventStream::new(reader)
+    EventStream::of(reader)
 }
 
 /// [`EventStore::subscribe`](crate::EventStore::subscribe) over a log: a forward read that
@@ -36,7 +36,7 @@ pub fn subscribe<L: Log>(log: Arc<L>, query: Query, start: Start) -> EventStream
     };
     let mut reader = Reader::new(log, query, Direction::Forward { after }, AtHead::Wait);
     reader.is_fresh = start == Start::Beginning;
-    EventStream::new(reader)
+    EventStream::of(reader)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,7 +61,7 @@ struct Reader<L> {
     is_fresh: bool,
     /// What to say before `found` is handed out.
     gap: Option<Item>,
-    found: vec::IntoIter<RecordedEvent>,
+    found: Found,
     /// What to say once `found` has been handed out.
     mark: Option<Item>,
     step: Step,
@@ -86,7 +86,7 @@ impl<L: Log> Reader<L> {
             told_to: Position::ORIGIN,
             is_fresh: false,
             gap: None,
-            found: Vec::new().into_iter(),
+            found: Found::default(),
             mark: None,
             step: Step::Scan,
         }
@@ -100,8 +100,8 @@ impl<L: Log> Reader<L> {
     /// Takes in what a scan found and decides what comes after it.
     fn accept(&mut self, batch: Batch) -> Step {
         self.remaining = self.remaining.saturating_sub(batch.events.len());
-        let last = batch.events.last().map(|event| event.position);
-        self.found = batch.events.into_iter();
+        let last = batch.events.last_position();
+        self.found = batch.events;
         match &mut self.direction {
             Direction::Backward { before } => {
                 *before = Some(batch.looked_to);
@@ -153,38 +153,63 @@ impl<L: Log> Reader<L> {
     }
 }
 
+impl<L: Log> Reader<L> {
+    /// Goes on until there is something to hand out; false where there never will be.
+    fn poll_found(&mut self, context: &mut Context<'_>) -> Poll<Result<bool, ReadError>> {
+        while self.gap.is_none() && self.found.is_empty() && self.mark.is_none() {
+            let advanced = match &mut self.step {
+                Step::Ended => return Poll::Ready(Ok(false)),
+                Step::Scan => Ok(Step::Scanning(self.scan())),
+                Step::Wait => Ok(Step::Waiting(self.log.watermark().beyond(self.cursor()))),
+                Step::Scanning(scan) => {
+                    let batch = ready!(Pin::new(scan).poll(context));
+                    batch.map(|batch| self.accept(batch))
+                }
+                Step::Waiting(wait) => ready!(Pin::new(wait).poll(context)).map(|()| Step::Scan),
+            };
+            match advanced {
+                Ok(step) => self.step = step,
+                Err(error) => {
+                    self.step = Step::Ended;
+                    return Poll::Ready(Err(error));
+                }
+            }
+        }
+        Poll::Ready(Ok(true))
+    }
+}
+
 impl<L: Log> Stream for Reader<L> {
     type Item = Result<Item, ReadError>;
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
-        loop {
-            if let Some(gap) = this.gap.take() {
-                return Poll::Ready(Some(Ok(gap)));
+        Poll::Ready(match ready!(this.poll_found(context)) {
+            Ok(true) => {
+                let before = this.gap.take();
+                let item = before.or_else(|| this.found.next().map(Item::Event));
+                item.or_else(|| this.mark.take()).map(Ok)
             }
-            if let Some(event) = this.found.next() {
-                return Poll::Ready(Some(Ok(Item::Event(event))));
-            }
-            if let Some(mark) = this.mark.take() {
-                return Poll::Ready(Some(Ok(mark)));
-            }
-            let advanced = match &mut this.step {
-                Step::Ended => return Poll::Ready(None),
-                Step::Scan => Ok(Step::Scanning(this.scan())),
-                Step::Wait => Ok(Step::Waiting(this.log.watermark().beyond(this.cursor()))),
-                Step::Scanning(scan) => {
-                    let batch = ready!(Pin::new(scan).poll(context));
-                    batch.map(|batch| this.accept(batch))
-                }
-                Step::Waiting(wait) => ready!(Pin::new(wait).poll(context)).map(|()| Step::Scan),
-            };
-            match advanced {
-                Ok(step) => this.step = step,
-                Err(error) => {
-                    this.step = Step::Ended;
-                    return Poll::Ready(Some(Err(error)));
-                }
-            }
-        }
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        })
+    }
+}
+
+impl<L: Log> Source for Reader<L> {
+    fn poll_chunk(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Chunk, ReadError>>> {
+        let this = self.get_mut();
+        Poll::Ready(match ready!(this.poll_found(context)) {
+            Ok(true) => Some(Ok(Chunk {
+                before: this.gap.take(),
+                events: std::mem::take(&mut this.found),
+                after: this.mark.take(),
+            })),
+            Ok(false) => None,
+            Err(error) => Some(Err(error)),
+        })
     }
 }

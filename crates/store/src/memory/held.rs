@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::event::RecordedEvent;
 use crate::position::Position;
@@ -9,7 +10,7 @@ use crate::position::Position;
 /// with its stream while older ones are held.
 #[derive(Debug, Default)]
 pub(super) struct Held {
-    events: VecDeque<Option<RecordedEvent>>,
+    events: VecDeque<Option<Arc<RecordedEvent>>>,
     dropped: u64,
 }
 
@@ -24,44 +25,43 @@ impl Held {
         self.dropped
     }
 
-    pub(super) fn push(&mut self, event: RecordedEvent) {
+    pub(super) fn push(&mut self, event: Arc<RecordedEvent>) {
         self.events.push_back(Some(event));
     }
 
-    pub(super) fn get(&self, place: u64) -> Option<&RecordedEvent> {
+    pub(super) fn get(&self, place: u64) -> Option<&Arc<RecordedEvent>> {
         self.events.get(self.index(place)?)?.as_ref()
     }
 
     /// Takes out an event, of its stream's oldest.
-    pub(super) fn take(&mut self, place: u64) -> Option<RecordedEvent> {
+    pub(super) fn take(&mut self, place: u64) -> Option<Arc<RecordedEvent>> {
         let index = self.index(place)?;
         self.events.get_mut(index)?.take()
     }
 
     /// Takes out the oldest, and says where it was; the inner is none where it was a hole.
-    pub(super) fn take_oldest(&mut self) -> Option<(u64, Option<RecordedEvent>)> {
+    pub(super) fn take_oldest(&mut self) -> Option<(u64, Option<Arc<RecordedEvent>>)> {
         let event = self.events.pop_front()?;
         self.dropped += 1;
         Some((self.dropped, event))
     }
 
-    /// The first place at or above `from` where an event is held.
-    pub(super) fn first_from(&self, from: u64) -> Option<u64> {
-        (from.max(self.dropped + 1)..=self.last()).find(|&place| self.get(place).is_some())
+    /// The places at or above `from` where an event is held, rising.
+    pub(super) fn places_from(&self, from: u64) -> impl Iterator<Item = u64> {
+        let places = from.max(self.dropped + 1)..=self.last();
+        places.filter(|&place| self.get(place).is_some())
     }
 
-    /// The last place below `end` where an event is held.
-    pub(super) fn last_below(&self, end: u64) -> Option<u64> {
-        let end = end.min(self.last() + 1);
-        (self.dropped + 1..end)
-            .rev()
-            .find(|&place| self.get(place).is_some())
+    /// The places below `end` where an event is held, falling.
+    pub(super) fn places_below(&self, end: u64) -> impl Iterator<Item = u64> {
+        let places = (self.dropped + 1..end.min(self.last() + 1)).rev();
+        places.filter(|&place| self.get(place).is_some())
     }
 
     /// The places that are held, youngest first.
-    pub(super) fn youngest_first(&self) -> impl Iterator<Item = (u64, &RecordedEvent)> {
-        let places = (self.dropped + 1..=self.last()).rev();
-        places.filter_map(|place| self.get(place).map(|event| (place, event)))
+    pub(super) fn youngest_first(&self) -> impl Iterator<Item = (u64, &Arc<RecordedEvent>)> {
+        let places = self.places_below(u64::MAX);
+        places.filter_map(|place| Some((place, self.get(place)?)))
     }
 
     fn index(&self, place: u64) -> Option<usize> {

@@ -1,11 +1,13 @@
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use foldhash::HashMap;
 
 use crate::append::{Append, Appended, Fingerprint, Guard};
-use crate::backend::{Batch, assign_uuid};
+use crate::backend::{Batch, Found, assign_uuid};
 use crate::error::{Actual, AppendError, Conflict, InvalidAppend};
 use crate::event::{NewEvent, RecordedEvent, StreamPlace};
+use crate::memory::candidates::Candidates;
 use crate::memory::held::{Held, place_of, position_at};
 use crate::memory::index::Index;
 use crate::memory::notes::Notes;
@@ -95,56 +97,70 @@ impl History {
         }
     }
 
-    fn scan_forward(&self, query: &Query, mut from: u64, limit: usize, shown: Position) -> Batch {
-        let mut batch = Batch::default();
-        for _ in 0..SCAN_LOOKS {
-            let place = self.index.first_candidate(&self.held, query, from);
-            let Some(place) = place.filter(|&place| place <= place_of(shown)) else {
-                return Batch {
-                    looked_to: shown,
-                    is_end: true,
-                    ..batch
-                };
-            };
-            if batch.events.len() == limit {
-                break;
-            }
-            batch.events.extend(self.matching(query, place).cloned());
-            from = place + 1;
-        }
-        Batch {
-            looked_to: position_at(from - 1),
-            ..batch
+    fn scan_forward(&self, query: &Query, from: u64, limit: usize, shown: Position) -> Batch {
+        let candidates = self.index.candidates(&self.held, query);
+        let up_to_shown = |place: &u64| *place <= place_of(shown);
+        let places = candidates.rising(from).take_while(up_to_shown);
+        match self.look(query, &candidates, places, limit, from - 1) {
+            (events, Some(last)) => Batch {
+                events,
+                looked_to: position_at(last),
+                ..Batch::default()
+            },
+            (events, None) => Batch {
+                events,
+                looked_to: shown,
+                is_end: true,
+                ..Batch::default()
+            },
         }
     }
 
-    fn scan_backward(&self, query: &Query, mut end: u64, limit: usize) -> Batch {
-        let mut batch = Batch::default();
-        for _ in 0..SCAN_LOOKS {
-            let Some(place) = self.index.last_candidate(&self.held, query, end) else {
-                return Batch {
-                    looked_to: Position::ORIGIN,
-                    is_end: true,
-                    ..batch
-                };
-            };
-            if batch.events.len() == limit {
-                break;
-            }
-            batch.events.extend(self.matching(query, place).cloned());
-            end = place;
-        }
-        Batch {
-            looked_to: position_at(end),
-            ..batch
+    fn scan_backward(&self, query: &Query, end: u64, limit: usize) -> Batch {
+        let candidates = self.index.candidates(&self.held, query);
+        let places = candidates.falling(end);
+        match self.look(query, &candidates, places, limit, end) {
+            (events, Some(last)) => Batch {
+                events,
+                looked_to: position_at(last),
+                ..Batch::default()
+            },
+            (events, None) => Batch {
+                events,
+                looked_to: Position::ORIGIN,
+                is_end: true,
+                ..Batch::default()
+            },
         }
     }
 
-    /// The event at a place, if it is one of those asked for: an index names too many.
-    fn matching(&self, query: &Query, place: u64) -> Option<&RecordedEvent> {
-        self.held
-            .get(place)
-            .filter(|event| query.matches(event.as_ref()))
+    /// The matches at the next places, and where there are more places the last of those looked
+    /// at: the one they were begun at where it is none.
+    fn look(
+        &self,
+        query: &Query,
+        candidates: &Candidates<'_>,
+        mut places: impl Iterator<Item = u64>,
+        limit: usize,
+        begun_at: u64,
+    ) -> (Found, Option<u64>) {
+        let mut events = Vec::new();
+        let mut last = begun_at;
+        for _ in 0..SCAN_LOOKS {
+            let Some(place) = places.next() else {
+                return (events.into(), None);
+            };
+            if events.len() == limit {
+                break;
+            }
+            let event = self.held.get(place);
+            let is_match = |event: &&Arc<RecordedEvent>| {
+                candidates.are_matches || query.matches(event.as_ref().as_ref())
+            };
+            events.extend(event.filter(is_match).cloned());
+            last = place;
+        }
+        (events.into(), Some(last))
     }
 
     fn check(&self, append: &Append) -> Result<(), Conflict> {
@@ -197,14 +213,14 @@ impl History {
     }
 
     fn first_match(&self, query: &Query, after: Position) -> Option<Position> {
-        let mut from = place_of(after).saturating_add(1);
-        while let Some(place) = self.index.first_candidate(&self.held, query, from) {
-            if let Some(event) = self.matching(query, place) {
-                return Some(event.position);
-            }
-            from = place + 1;
-        }
-        None
+        let candidates = self.index.candidates(&self.held, query);
+        let events = candidates
+            .rising(place_of(after).saturating_add(1))
+            .filter_map(|place| self.held.get(place));
+        events
+            .filter(|event| candidates.are_matches || query.matches(event.as_ref().as_ref()))
+            .map(|event| event.position)
+            .next()
     }
 
     fn push_all(&mut self, new: &[NewEvent]) -> Appended {
@@ -222,7 +238,7 @@ impl History {
             }
             positions.push(event.position);
             self.index.insert(&event);
-            self.held.push(event);
+            self.held.push(Arc::new(event));
         }
         Appended {
             before,

@@ -4,6 +4,7 @@ use std::hash::Hash;
 use foldhash::HashMap;
 
 use crate::event::RecordedEvent;
+use crate::memory::candidates::Candidates;
 use crate::memory::held::{Held, place_of, position_at};
 use crate::name::{Category, EventType, StreamName, Tag};
 use crate::position::{Position, Version};
@@ -33,12 +34,12 @@ pub(super) struct Stream {
     pub(super) is_deleted: bool,
 }
 
-/// Where an item's matches can be.
-enum Candidates<'a> {
-    /// At any held place.
-    Log,
-    /// At places in these lists.
-    Lists(Vec<&'a VecDeque<u64>>),
+/// What an item asks for that there are lists of.
+#[derive(Clone, Copy)]
+enum Condition<'q> {
+    Scope,
+    Types,
+    Tag(&'q Tag),
 }
 
 impl Index {
@@ -83,36 +84,6 @@ impl Index {
         }
     }
 
-    /// The first place at or above `from` that an index names for any item of the query.
-    pub(super) fn first_candidate(&self, held: &Held, query: &Query, from: u64) -> Option<u64> {
-        let first = |item| match self.candidates(item) {
-            Candidates::Log => held.first_from(from),
-            Candidates::Lists(lists) => lists
-                .into_iter()
-                .filter_map(|list| {
-                    list.get(list.partition_point(|&place| place < from))
-                        .copied()
-                })
-                .min(),
-        };
-        query.items().iter().filter_map(first).min()
-    }
-
-    /// The last place below `end` that an index names for any item of the query.
-    pub(super) fn last_candidate(&self, held: &Held, query: &Query, end: u64) -> Option<u64> {
-        let last = |item| match self.candidates(item) {
-            Candidates::Log => held.last_below(end),
-            Candidates::Lists(lists) => lists
-                .into_iter()
-                .filter_map(|list| {
-                    let below = list.partition_point(|&place| place < end);
-                    list.get(below.checked_sub(1)?).copied()
-                })
-                .max(),
-        };
-        query.items().iter().filter_map(last).max()
-    }
-
     /// The last place at which something was dropped that readers of this query are told of.
     pub(super) fn dropped_to(&self, held: &Held, query: &Query) -> Position {
         let of_item = |item: &QueryItem| match item.scope() {
@@ -128,34 +99,56 @@ impl Index {
         query.items().iter().map(of_item).max().unwrap_or_default()
     }
 
-    /// The narrowest of an item's lists: they name every event that matches, and perhaps more.
-    fn candidates<'a>(&'a self, item: &QueryItem) -> Candidates<'a> {
-        let by_scope = match item.scope() {
-            Scope::Log => None,
-            Scope::Streams(names) => {
-                let streams = names.iter().filter_map(|name| self.streams.get(name));
-                Some(streams.map(|stream| &stream.places).collect())
+    /// Where the indexes say that a query's matches can be: for each item, the narrowest of its
+    /// lists.
+    pub(super) fn candidates<'a>(&'a self, held: &'a Held, query: &Query) -> Candidates<'a> {
+        let mut candidates = Candidates::none(held);
+        for item in query.items() {
+            let conditions = conditions(item);
+            candidates.are_matches &= conditions.clone().count() <= 1;
+            let narrowest = conditions.min_by_key(|&condition| {
+                let mut places = 0;
+                self.each_list(item, condition, |list| places += list.len());
+                places
+            });
+            match narrowest {
+                Some(condition) => self.each_list(item, condition, |list| candidates.add(list)),
+                None => return Candidates::log(held, true),
             }
-            Scope::Category(category) => Some(self.categories.get(category).into_iter().collect()),
-        };
-        let by_types = (!item.types().is_empty()).then(|| {
-            item.types()
-                .iter()
-                .filter_map(|name| self.types.get(name))
-                .collect()
-        });
-        let by_tags = item
-            .tags()
-            .iter()
-            .map(|tag| self.tags.get(tag).into_iter().collect());
-        by_tags
-            .chain(by_types)
-            .chain(by_scope)
-            .min_by_key(|lists: &Vec<&VecDeque<u64>>| -> usize {
-                lists.iter().map(|list| list.len()).sum()
-            })
-            .map_or(Candidates::Log, Candidates::Lists)
+        }
+        candidates
     }
+
+    fn each_list<'a>(
+        &'a self,
+        item: &QueryItem,
+        condition: Condition<'_>,
+        mut show: impl FnMut(&'a VecDeque<u64>),
+    ) {
+        match (condition, item.scope()) {
+            (Condition::Scope, Scope::Streams(names)) => {
+                let streams = names.iter().filter_map(|name| self.streams.get(name));
+                streams.for_each(|stream| show(&stream.places));
+            }
+            (Condition::Scope, Scope::Category(category)) => {
+                self.categories.get(category).into_iter().for_each(show);
+            }
+            (Condition::Scope, Scope::Log) => {}
+            (Condition::Types, _) => {
+                let types = item.types().iter();
+                types.filter_map(|name| self.types.get(name)).for_each(show);
+            }
+            (Condition::Tag(tag), _) => self.tags.get(tag).into_iter().for_each(show),
+        }
+    }
+}
+
+/// All of an item's conditions; none where it asks for the whole log.
+fn conditions(item: &QueryItem) -> impl Iterator<Item = Condition<'_>> + Clone {
+    let scope = (*item.scope() != Scope::Log).then_some(Condition::Scope);
+    let types = (!item.types().is_empty()).then_some(Condition::Types);
+    let tags = item.tags().iter().map(Condition::Tag);
+    tags.chain(types).chain(scope)
 }
 
 impl Stream {

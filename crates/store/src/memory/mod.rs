@@ -1,3 +1,4 @@
+mod candidates;
 mod held;
 mod history;
 mod index;
@@ -11,11 +12,12 @@ use crate::backend::{self, Batch, Log, Watermark};
 use crate::checkpoint::CheckpointStore;
 use crate::cursor::Epoch;
 use crate::error::{AppendError, KeepError, ReadError};
+use crate::event_stream::EventStream;
 use crate::future::StoreFuture;
 use crate::name::{Consumer, IdempotencyKey, SnapshotName, StreamName};
 use crate::position::Position;
 use crate::query::Query;
-use crate::read::{Direction, EventStream, ReadOptions, Start};
+use crate::read::{Direction, ReadOptions, Start};
 use crate::retention::{Keep, Retention, Trimmed};
 use crate::snapshot::{Snapshot, SnapshotStore};
 use crate::store::{Capabilities, EventStore, Limits, Recalled, Survives};

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::error::KeepError;
@@ -68,7 +69,7 @@ impl History {
 /// The place of the youngest event that is not kept.
 fn first_not_kept<'a>(
     keep: Keep,
-    youngest_first: impl Iterator<Item = (u64, &'a RecordedEvent)>,
+    youngest_first: impl Iterator<Item = (u64, &'a Arc<RecordedEvent>)>,
 ) -> Option<u64> {
     let now = SystemTime::now();
     let mut bytes = 0u64;
