@@ -102,20 +102,25 @@ impl Boundary {
         }
     }
 
-    /// Lets an append happen only where nothing has come since the boundary was read: up to
+    /// What lets an append happen only where nothing has come since the boundary was read: up to
     /// `looked_to`, with the deciding stream at `version`.
-    fn guard(&self, append: Append, version: Option<Version>, looked_to: Position) -> Append {
-        let unmoved = |stream: &StreamName| Guard::Stream {
+    fn unmoved(
+        &self,
+        version: Option<Version>,
+        looked_to: Position,
+    ) -> impl Iterator<Item = Guard> + use<> {
+        let stream = self.decided_by().map(|stream| Guard::Stream {
             stream: stream.clone(),
             expect: version.map_or(Expect::NoStream, Expect::Exact),
+        });
+        let query = match &self.deciding {
+            Deciding::Stream(_) => None,
+            Deciding::Query(query) | Deciding::Both(_, query) => Some(Guard::NoMatch {
+                query: query.clone(),
+                after: looked_to,
+            }),
         };
-        match &self.deciding {
-            Deciding::Stream(stream) => append.guard(unmoved(stream)),
-            Deciding::Query(query) => append.no_match(query.clone(), looked_to),
-            Deciding::Both(stream, query) => append
-                .guard(unmoved(stream))
-                .no_match(query.clone(), looked_to),
-        }
+        stream.into_iter().chain(query)
     }
 
     fn of(deciding: Deciding) -> Self {
@@ -129,7 +134,8 @@ pub(crate) fn append_after<'a>(
     boundaries: impl IntoIterator<Item = (&'a Boundary, Option<Version>)>,
     looked_to: Position,
 ) -> Append {
-    let guarded =
-        |append, (boundary, version): (&Boundary, _)| boundary.guard(append, version, looked_to);
-    boundaries.into_iter().fold(Append::new(), guarded)
+    let guards = boundaries
+        .into_iter()
+        .flat_map(|(boundary, version)| boundary.unmoved(version, looked_to));
+    Append::new().guarded_by(guards)
 }

@@ -74,6 +74,6 @@ impl<D: Decider> Decision for D {
 
     fn decide(state: &D, command: &D::Command) -> Result<Facts, D::Refusal> {
         let events = state.decide(command)?;
-        Ok(events.iter().fold(Facts::nothing(), Facts::and))
+        Ok(Facts::of(&events))
     }
 }

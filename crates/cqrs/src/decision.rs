@@ -121,6 +121,11 @@ impl Facts {
         Self(Ok(Vec::new()))
     }
 
+    /// All of this happens, in the stream of the first boundary.
+    pub(crate) fn of<E: DomainEvent>(events: &[E]) -> Self {
+        Self(events.iter().map(new_event).collect())
+    }
+
     /// This happens as well, in the stream of the first boundary. An event that cannot be
     /// written is the command's failure.
     pub fn and<E: DomainEvent>(self, event: &E) -> Self {
@@ -199,7 +204,7 @@ impl PartialEq for Facts {
 }
 
 fn new_event<E: DomainEvent>(event: &E) -> Result<NewEvent, FactError> {
-    let tags = event.tags().map_err(FactError::Name)?;
     let new = codec::encode(event).map_err(FactError::Codec)?;
+    let tags = event.tags().map_err(FactError::Name)?;
     Ok(tags.into_iter().fold(new, NewEvent::tag))
 }

@@ -152,16 +152,15 @@ impl Dispatcher {
         TypedService::new(self.clone())
     }
 
-    /// Carries out a streamed command that was registered by name.
+    /// Carries out a command that was registered by name, and tells how far it is. One that was
+    /// not registered as [`streamed`](DispatcherBuilder::streamed) tells how it ended.
     ///
     /// # Cancel safety
     /// Dropping the steps drops the handler where it is. What it has appended stays.
     pub fn steps(&self, request: CommandRequest) -> Steps {
         match self.shared.streamed.get(request.name()) {
             Some(handler) => handler(self, request),
-            None => Steps::failed(CommandError::Unknown {
-                name: request.name().to_owned(),
-            }),
+            None => Steps::of(self.dispatch(request)),
         }
     }
 

@@ -148,10 +148,8 @@ impl<D: Decision> Execution<'_, D> {
         let boundaries = self.reading.boundaries.as_ref();
         let parts = boundaries.iter().enumerate();
         let parts = parts.map(|(index, boundary)| (boundary, folded.version(index)));
-        let mut append = append_after(parts, folded.looked_to);
-        for event in events {
-            append = append.event(self.addressed(event, boundaries[0].writes_to()));
-        }
+        let append = append_after(parts, folded.looked_to)
+            .extend(self.addressed(events, boundaries[0].writes_to()));
         Ok(Some(match &self.options.identity {
             Some((key, fingerprint)) => append.key(key.clone()).fingerprint(*fingerprint),
             None => append,
@@ -159,11 +157,18 @@ impl<D: Decision> Execution<'_, D> {
     }
 
     /// With all that the decision left to the command's options and its first boundary.
-    fn addressed(&self, event: NewEvent, first: Option<&StreamName>) -> NewEvent {
-        let event = event.metadata(self.options.metadata.clone());
-        match (event.as_parts().stream, first) {
+    fn addressed(&self, events: Vec<NewEvent>, first: Option<&StreamName>) -> Vec<NewEvent> {
+        let metadata = &self.options.metadata;
+        let in_stream = |event: NewEvent| match (event.as_parts().stream, first) {
             (None, Some(stream)) => event.stream(stream.clone()),
             _ => event,
+        };
+        let events = events.into_iter().map(in_stream);
+        match metadata.is_empty() {
+            true => events.collect(),
+            false => events
+                .map(|event| event.metadata(metadata.clone()))
+                .collect(),
         }
     }
 

@@ -1,6 +1,6 @@
 use eventwire_store::{
-    Actual, Conflict, EventStore, EventStream, Item, Position, Query, ReadOptions, RecordedEvent,
-    Snapshot, SnapshotStore, Start, Version,
+    Actual, Chunk, Conflict, EventStore, EventStream, Item, Position, Query, ReadOptions,
+    RecordedEvent, Snapshot, SnapshotStore, Start, Version,
 };
 
 use crate::boundary::Boundary;
@@ -53,21 +53,9 @@ impl<'a, S: States> Reading<'a, S> {
     pub(crate) async fn fold(&self, lost_to: Option<&Conflict>) -> Result<Folded<S>, CommandError> {
         let mut folded = self.begin().await?;
         let mut items = self.items(folded.looked_to, lost_to.is_some());
-        while let Some(item) = items.next().await {
-            match item? {
-                Item::Event(event) => self.take_in(&mut folded, &event)?,
-                Item::CaughtUp(position) => {
-                    folded.looked_to = position;
-                    if self.is_enough(&mut folded, lost_to) {
-                        break;
-                    }
-                }
-                Item::Progress(position) => folded.looked_to = position,
-                Item::Gap { resumed_after, .. } => {
-                    folded.looked_to = resumed_after;
-                    folded.is_cut = true;
-                }
-                _ => {}
+        while let Some(chunk) = items.next_chunk().await {
+            if self.take_in_all(&mut folded, &chunk?, lost_to)? {
+                break;
             }
         }
         Ok(folded)
@@ -122,6 +110,33 @@ impl<'a, S: States> Reading<'a, S> {
             // Not from the beginning: what was dropped matters here.
             (true, after) => self.store.subscribe(all, Start::After(after)),
         }
+    }
+
+    /// Whether that is enough to decide on.
+    fn take_in_all(
+        &self,
+        folded: &mut Folded<S>,
+        chunk: &Chunk,
+        lost_to: Option<&Conflict>,
+    ) -> Result<bool, CommandError> {
+        for item in chunk.iter() {
+            match item {
+                Item::Event(event) => self.take_in(folded, event)?,
+                Item::CaughtUp(position) => {
+                    folded.looked_to = position;
+                    if self.is_enough(folded, lost_to) {
+                        return Ok(true);
+                    }
+                }
+                Item::Progress(position) => folded.looked_to = position,
+                Item::Gap { resumed_after, .. } => {
+                    folded.looked_to = resumed_after;
+                    folded.is_cut = true;
+                }
+                _ => {}
+            }
+        }
+        Ok(false)
     }
 
     fn take_in(&self, folded: &mut Folded<S>, event: &RecordedEvent) -> Result<(), CommandError> {

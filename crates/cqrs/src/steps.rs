@@ -48,9 +48,10 @@ impl Steps {
         }
     }
 
-    pub(crate) fn failed(error: CommandError) -> Self {
+    /// Of a command that tells nothing but its end.
+    pub(crate) fn of(end: CommandFuture) -> Self {
         let (_, progress) = mpsc::channel(1);
-        Self::new(progress, ReplyFuture::ready(Err(error)))
+        Self::new(progress, end)
     }
 
     /// The next thing it has to say; none after [`Step::Done`].
@@ -159,9 +160,9 @@ where
         let input = match serde_json::from_slice(request.body()) {
             Ok(input) => input,
             Err(error) => {
-                return Steps::failed(CommandError::Malformed {
+                return Steps::of(ReplyFuture::ready(Err(CommandError::Malformed {
                     detail: error.to_string(),
-                });
+                })));
             }
         };
         let (progress, told) = mpsc::channel(AHEAD);

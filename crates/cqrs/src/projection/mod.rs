@@ -11,6 +11,7 @@ mod steering;
 
 use std::error::Error;
 use std::future::Future;
+use std::sync::Arc;
 
 use eventwire_store::{Cursor, Query, RecordedEvent};
 
@@ -135,5 +136,5 @@ pub struct Seen<E> {
     /// What happened.
     pub event: E,
     /// Where and when, with its tags and its metadata.
-    pub recorded: RecordedEvent,
+    pub recorded: Arc<RecordedEvent>,
 }

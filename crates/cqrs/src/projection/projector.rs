@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use eventwire_store::{
-    Cursor, EventStore, EventStream, Item, NameError, Position, ReadOptions, RecordedEvent, Start,
+    Cursor, EventStore, EventStream, Item, NameError, Position, ReadError, ReadOptions,
+    RecordedEvent, Start,
 };
 use tokio::sync::mpsc;
 
@@ -76,9 +77,37 @@ struct Pending<E> {
     events: Vec<Seen<E>>,
 }
 
+type SharedItem = Item<Arc<RecordedEvent>>;
+
+/// What is followed, and the items of it that came together and are not taken in yet.
+struct Followed {
+    stream: EventStream,
+    ahead: Box<dyn Iterator<Item = SharedItem> + Send>,
+}
+
+impl Followed {
+    fn new(stream: EventStream) -> Self {
+        Self {
+            stream,
+            ahead: Box::new(std::iter::empty()),
+        }
+    }
+
+    async fn next(&mut self) -> Result<SharedItem, ReadError> {
+        loop {
+            if let Some(item) = self.ahead.next() {
+                return Ok(item);
+            }
+            let chunk = self.stream.next_chunk().await;
+            let chunk = chunk.expect("a subscription ends only by an error")?;
+            self.ahead = Box::new(chunk.into_shared());
+        }
+    }
+}
+
 /// What a projector that runs has to attend to next.
 enum Turn<P> {
-    Item(Item),
+    Item(SharedItem),
     Order(Order<P>),
     /// The lease should be renewed.
     Renew,
@@ -181,8 +210,10 @@ impl<P: Projection> Projector<P> {
         };
         let mut items = self.store.read(query, options);
         let mut position = pending.position();
-        while let Some(item) = items.next().await {
-            position = self.take(&mut pending, item?).await?;
+        while let Some(chunk) = items.next_chunk().await {
+            for item in chunk?.into_shared() {
+                position = self.take(&mut pending, item).await?;
+            }
         }
         Ok(position)
     }
@@ -284,17 +315,17 @@ impl<P: Projection> Projector<P> {
         }
     }
 
-    fn follow(&self, pending: &Pending<P::Event>) -> EventStream {
+    fn follow(&self, pending: &Pending<P::Event>) -> Followed {
         let start = match pending.at {
             Some(cursor) => Start::After(cursor.position),
             None => Start::Beginning,
         };
-        self.store.subscribe(self.projection.query(), start)
+        Followed::new(self.store.subscribe(self.projection.query(), start))
     }
 
     async fn turn(
         &mut self,
-        items: &mut EventStream,
+        items: &mut Followed,
         held: Option<Held>,
     ) -> Result<Turn<P>, ProjectionError> {
         let renewal = async {
@@ -314,7 +345,6 @@ impl<P: Projection> Projector<P> {
                 return Poll::Ready(Ok(Turn::Renew));
             }
             let item = std::task::ready!(next.as_mut().poll(context));
-            let item = item.expect("a subscription ends only by an error");
             Poll::Ready(item.map(Turn::Item).map_err(Into::into))
         })
         .await
@@ -338,7 +368,7 @@ impl<P: Projection> Projector<P> {
     async fn take(
         &mut self,
         pending: &mut Pending<P::Event>,
-        item: Item,
+        item: SharedItem,
     ) -> Result<Position, ProjectionError> {
         match item {
             Item::Event(event) => self.take_event(pending, event).await?,
@@ -364,7 +394,7 @@ impl<P: Projection> Projector<P> {
     async fn take_event(
         &mut self,
         pending: &mut Pending<P::Event>,
-        event: RecordedEvent,
+        event: Arc<RecordedEvent>,
     ) -> Result<(), ProjectionError> {
         match codec::decode(&event) {
             Ok(decoded) => {
@@ -418,7 +448,7 @@ impl<P: Projection> Projector<P> {
         pending: &mut Pending<P::Event>,
         seen: Seen<P::Event>,
     ) -> Result<(), ProjectionError> {
-        let recorded = seen.recorded.clone();
+        let recorded = Arc::clone(&seen.recorded);
         let batch = self.batch_of(pending.at, vec![seen]);
         match self.apply(&batch).await {
             Ok(()) => {
@@ -517,7 +547,7 @@ impl<P: Projection> Projector<P> {
             let position = recorded.position;
             let seen = Seen {
                 event: codec::decode(&recorded)?,
-                recorded,
+                recorded: Arc::new(recorded),
             };
             let batch = Batch {
                 after: pending.at,
