@@ -112,6 +112,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "eventwire-store",
             "fastrand",
             "form_urlencoded",
+            "futures-core",
             "http",
             "http-body",
             "http-body-util",

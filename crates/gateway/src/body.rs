@@ -10,6 +10,7 @@ use http_body_util::Full;
 use pin_project_lite::pin_project;
 
 use crate::open_streams::OpenStream;
+use crate::steps::StepFrames;
 
 pin_project! {
     /// The body of every answer: bytes, or an event stream.
@@ -26,6 +27,7 @@ pin_project! {
     enum Content {
         Full { #[pin] body: Full<Bytes> },
         Events { #[pin] body: SseBody<FrameStream>, open: Arc<OpenStream> },
+        Steps { #[pin] body: SseBody<StepFrames>, open: OpenStream },
         // The answer to HEAD: of a length that is not told, since it is that of GET.
         Withheld,
     }
@@ -56,6 +58,13 @@ impl GatewayBody {
             content: Content::Events { body, open },
         }
     }
+
+    /// What a command tells, which is counted as a stream.
+    pub(crate) fn steps(body: SseBody<StepFrames>, open: OpenStream) -> Self {
+        Self {
+            content: Content::Steps { body, open },
+        }
+    }
 }
 
 impl Body for GatewayBody {
@@ -71,6 +80,9 @@ impl Body for GatewayBody {
                 body.poll_frame(context).map_err(|never| match never {})
             }
             ContentProjection::Events { body, .. } => body.poll_frame(context),
+            ContentProjection::Steps { body, .. } => {
+                body.poll_frame(context).map_err(|never| match never {})
+            }
             ContentProjection::Withheld => Poll::Ready(None),
         }
     }
@@ -79,6 +91,7 @@ impl Body for GatewayBody {
         match &self.content {
             Content::Full { body } => body.is_end_stream(),
             Content::Events { body, .. } => body.is_end_stream(),
+            Content::Steps { body, .. } => body.is_end_stream(),
             Content::Withheld => false,
         }
     }
@@ -87,6 +100,7 @@ impl Body for GatewayBody {
         match &self.content {
             Content::Full { body } => body.size_hint(),
             Content::Events { body, .. } => body.size_hint(),
+            Content::Steps { body, .. } => body.size_hint(),
             Content::Withheld => SizeHint::default(),
         }
     }

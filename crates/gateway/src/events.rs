@@ -12,7 +12,7 @@ use http::{HeaderMap, Response};
 
 use crate::accept::preferred;
 use crate::body::GatewayBody;
-use crate::open_streams::{OpenStreams, PeerAddress, TooMany, Whose};
+use crate::open_streams::{OpenStreams, TooMany, Whose};
 use crate::page::{self, PageForm};
 use crate::principal::Principal;
 use crate::problem::{Kind, Problem};
@@ -72,12 +72,8 @@ impl Reader {
     fn of(parts: &Parts, options: &ReadingOptions) -> Self {
         let anonymous = Principal::anonymous();
         let principal = parts.extensions.get().unwrap_or(&anonymous);
-        let address = parts.extensions.get().map(|PeerAddress(address)| *address);
         Self {
-            whose: Whose {
-                address,
-                principal: principal.shared_id(),
-            },
+            whose: Whose::of(parts),
             view: options.view_of.as_ref().map(|view_of| view_of.0(principal)),
         }
     }
@@ -154,18 +150,7 @@ fn refuse(too_many: TooMany, headers: &HeaderMap) -> Result<Response<GatewayBody
             .retry(away);
         return Ok(head().map(|()| GatewayBody::full(busy.encode().into_bytes())));
     }
-    let problem = match too_many {
-        TooMany::InAll => Problem::busy("there are as many event streams open as there may be"),
-        TooMany::OfThisAddress => Problem::new(
-            Kind::TooMany,
-            "this address has as many event streams open as it may",
-        ),
-        TooMany::OfThisPrincipal => Problem::new(
-            Kind::TooMany,
-            "this principal has as many event streams open as it may",
-        ),
-    };
-    Err(problem.retry_after(Some(away)))
+    Err(Problem::from(too_many).retry_after(Some(away)))
 }
 
 /// A duration drawn between two.

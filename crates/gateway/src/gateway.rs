@@ -1,3 +1,4 @@
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
@@ -20,13 +21,15 @@ use tower_service::Service;
 use crate::allow::AllowLists;
 use crate::authorize::Authorize;
 use crate::body::GatewayBody;
+use crate::command::{Around, Commands};
 use crate::events::{self, MAX_PAGE_BYTES, ReadingOptions, ViewOf};
 use crate::open_streams::OpenStreams;
 use crate::principal::Principal;
 use crate::problem::Problem;
 use crate::request::read_all;
 use crate::route::{Resource, Route};
-use crate::{append, command, query};
+use crate::streaming::Streaming;
+use crate::{append, query};
 
 /// Every answer names the request it belongs to, as the log does.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -42,7 +45,7 @@ pub struct Gateway {
 
 struct Shared {
     feed: Feed,
-    dispatcher: Option<Dispatcher>,
+    commands: Option<Commands>,
     allowed: AllowLists,
     authorize: Option<Box<dyn Authorize>>,
     has_raw_log: bool,
@@ -63,7 +66,7 @@ impl Gateway {
         GatewayBuilder {
             shared: Shared {
                 feed,
-                dispatcher: None,
+                commands: None,
                 allowed: AllowLists::default(),
                 authorize: None,
                 has_raw_log: false,
@@ -97,7 +100,30 @@ impl GatewayBuilder {
     /// Serves `/commands/{name}` and `/queries/{name}`.
     #[must_use]
     pub fn dispatcher(mut self, dispatcher: Dispatcher) -> Self {
-        self.shared.dispatcher = Some(dispatcher);
+        self.shared.commands = Some(Commands {
+            dispatcher,
+            streamed: HashMap::new(),
+        });
+        self
+    }
+
+    /// Serves a command that tells how far it is at `/commands/{name}`, as an event stream to
+    /// those who ask for one. What becomes of the work when the client goes away is said by
+    /// [`Streaming`].
+    ///
+    /// # Panics
+    /// Where the [`dispatcher`](Self::dispatcher) was not given before, or has no streamed command
+    /// of this name.
+    #[must_use]
+    pub fn streamed(mut self, name: &str, how: Streaming) -> Self {
+        let commands = self.shared.commands.as_mut();
+        let commands = commands.expect("a dispatcher is given before its streamed commands");
+        let is_known = commands
+            .dispatcher
+            .streamed_names()
+            .any(|known| known == name);
+        assert!(is_known, "the dispatcher has no streamed command `{name}`");
+        commands.streamed.insert(name.to_owned(), how);
         self
     }
 
@@ -327,20 +353,24 @@ impl Shared {
             Route::Command(name) => {
                 let body = self.unless_closing(read_all(body, self.max_body)).await?;
                 let caller = principal.to_caller();
-                command::run(
-                    self.dispatcher(),
-                    store,
-                    &name,
-                    caller,
-                    &parts.headers,
-                    body,
-                )
-                .await
+                let around = Around {
+                    store: self.feed.store(),
+                    reading: &self.reading,
+                    is_closing: &self.is_closing,
+                };
+                let commands = self.commands();
+                commands.run(&name, caller, parts, body, around).await
             }
             Route::Query(name) => {
                 let body = self.unless_closing(read_all(body, self.max_body)).await?;
-                self.unless_closing(query::run(self.dispatcher(), store, &name, parts, body))
-                    .await
+                self.unless_closing(query::run(
+                    &self.commands().dispatcher,
+                    store,
+                    &name,
+                    parts,
+                    body,
+                ))
+                .await
             }
         }
     }
@@ -376,7 +406,7 @@ impl Shared {
         let is_served = match resource {
             Resource::Events => true,
             Resource::Stream(_) => self.has_raw_log,
-            Resource::Command(_) | Resource::Query(_) => self.dispatcher.is_some(),
+            Resource::Command(_) | Resource::Query(_) => self.commands.is_some(),
         };
         if is_served {
             Ok(resource)
@@ -385,8 +415,8 @@ impl Shared {
         }
     }
 
-    fn dispatcher(&self) -> &Dispatcher {
-        self.dispatcher
+    fn commands(&self) -> &Commands {
+        self.commands
             .as_ref()
             .expect("commands and queries are routed only where there is a dispatcher")
     }

@@ -21,6 +21,8 @@ mod query;
 mod receipt;
 mod request;
 mod route;
+mod steps;
+mod streaming;
 
 pub use authorize::{Authorize, Authorizing, Denial};
 pub use body::GatewayBody;
@@ -28,3 +30,4 @@ pub use gateway::{Gateway, GatewayBuilder, GatewayFuture};
 pub use open_streams::PeerAddress;
 pub use principal::Principal;
 pub use problem::PROBLEM_TYPE;
+pub use streaming::Streaming;

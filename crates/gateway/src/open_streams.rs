@@ -3,6 +3,11 @@ use std::hash::Hash;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use http::request::Parts;
+
+use crate::principal::Principal;
+use crate::problem::{Kind, Problem};
+
 /// The address a request came from, for a server to put into its extensions: what counts is whom
 /// the server believes, the socket or a proxy's header.
 ///
@@ -75,12 +80,41 @@ pub(crate) struct Whose {
     pub(crate) principal: Option<Arc<str>>,
 }
 
+impl Whose {
+    /// Of who makes a request.
+    pub(crate) fn of(parts: &Parts) -> Self {
+        let principal = parts.extensions.get::<Principal>();
+        let address = parts.extensions.get().map(|PeerAddress(address)| *address);
+        Self {
+            address,
+            principal: principal.and_then(Principal::shared_id),
+        }
+    }
+}
+
 /// Why a stream is not opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TooMany {
     InAll,
     OfThisAddress,
     OfThisPrincipal,
+}
+
+impl From<TooMany> for Problem {
+    fn from(too_many: TooMany) -> Self {
+        match too_many {
+            TooMany::InAll => Self::busy("there are as many event streams open as there may be"),
+            TooMany::OfThisAddress => Self::new(
+                Kind::TooMany,
+                "this address has as many event streams open as it may",
+            ),
+            TooMany::OfThisPrincipal => Self::new(
+                Kind::TooMany,
+                "this principal has as many event streams open as it may",
+            ),
+        }
+        .retry_after(None)
+    }
 }
 
 /// A stream that is counted for as long as this lives.

@@ -142,6 +142,11 @@ impl Problem {
         Self::new(Kind::NotFound, format!("there is no resource at `{path}`"))
     }
 
+    /// A name that no command has.
+    pub(crate) fn no_command(name: &str) -> Self {
+        Self::new(Kind::NotFound, format!("no command is named {name:?}"))
+    }
+
     /// Something that is worth asking for again.
     pub(crate) fn busy(detail: impl Into<String>) -> Self {
         Self::new(Kind::Busy, detail).retry_after(None)
@@ -174,16 +179,33 @@ impl Problem {
         self.kind
     }
 
-    pub(crate) fn into_response(self) -> Response<GatewayBody> {
+    /// The document (RFC 9457, section 3).
+    pub(crate) fn to_json(&self) -> Vec<u8> {
         let (status, name, title) = self.kind.row();
         let document = Document {
             r#type: format!("{PROBLEM_TYPE}{name}"),
             title,
             status: status.as_u16(),
-            detail: self.detail,
+            detail: &self.detail,
             field: self.field,
         };
-        let body = serde_json::to_vec(&document).expect("strings and a number have a JSON form");
+        serde_json::to_vec(&document).expect("strings and a number have a JSON form")
+    }
+
+    /// The form in which SDKs of language models know errors within a stream.
+    pub(crate) fn to_strict_json(&self) -> Vec<u8> {
+        let (status, name, _) = self.kind.row();
+        let error = StrictError {
+            message: &self.detail,
+            r#type: name,
+            code: status.as_u16(),
+        };
+        serde_json::to_vec(&Strict { error }).expect("strings and a number have a JSON form")
+    }
+
+    pub(crate) fn into_response(self) -> Response<GatewayBody> {
+        let (status, ..) = self.kind.row();
+        let body = self.to_json();
         let mut response = Response::new(GatewayBody::full(Bytes::from(body)));
         *response.status_mut() = status;
         let headers = response.headers_mut();
@@ -206,11 +228,23 @@ impl Problem {
 
 /// RFC 9457, section 3.1, and the field at fault.
 #[derive(Serialize)]
-struct Document {
+struct Document<'a> {
     r#type: String,
     title: &'static str,
     status: u16,
-    detail: String,
+    detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     field: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct Strict<'a> {
+    error: StrictError<'a>,
+}
+
+#[derive(Serialize)]
+struct StrictError<'a> {
+    message: &'a str,
+    r#type: &'static str,
+    code: u16,
 }

@@ -1,13 +1,14 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use eventwire_store::{Appended, Cursor, Epoch, Position};
+use eventwire_store::{Appended, Cursor, Epoch, EventStore, Position};
 use http::header::{CONTENT_TYPE, ETAG, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use serde::Serialize;
 
 use crate::body::GatewayBody;
 use crate::precondition::entity_tag;
+use crate::problem::Problem;
 
 /// The header that names the last event written, as the body's `position` does.
 pub(crate) const EVENTWIRE_POSITION: HeaderName = HeaderName::from_static("eventwire-position");
@@ -62,6 +63,10 @@ impl Receipt {
         }
     }
 
+    pub(crate) fn to_json(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("a receipt has string keys and so a JSON form")
+    }
+
     pub(crate) fn into_response(self, status: StatusCode) -> Response<GatewayBody> {
         let mut response = json_response(status, &self);
         let headers = response.headers_mut();
@@ -76,6 +81,17 @@ impl Receipt {
         }
         response
     }
+}
+
+/// Of a command that was not refused.
+pub(crate) async fn of_command(
+    done: &eventwire_cqrs::Receipt,
+    store: &dyn EventStore,
+) -> Result<Receipt, Problem> {
+    Ok(match &done.appended {
+        Some(appended) => Receipt::of(appended, store.epoch()),
+        None => Receipt::of_nothing(store.head().await?, store.epoch()),
+    })
 }
 
 /// An answer of one JSON document.

@@ -10,4 +10,5 @@ mod errors;
 mod presentation;
 mod routes;
 mod server;
+mod streamed;
 mod streams;
