@@ -7,8 +7,8 @@ use eventwire_cqrs::{
     Fold, Receipt, testing::SimulatedClock,
 };
 use eventwire_store::{
-    EventStore, Expect, Fingerprint, IdempotencyKey, MemoryStore, NameError, Query, StreamName,
-    Tag, Version,
+    Append, EventStore, Expect, Fingerprint, IdempotencyKey, MemoryStore, NameError, NewEvent,
+    Query, StreamName, Tag, Version,
 };
 use futures_executor::block_on;
 use futures_util::future::join_all;
@@ -299,11 +299,38 @@ fn wrote(outcome: &Result<Receipt, CommandError>) -> Option<u64> {
     Some(appended.last().to_parts().1)
 }
 
+/// Another store with the same events.
+fn copy_of(store: &MemoryStore) -> MemoryStore {
+    let copy = MemoryStore::new();
+    for event in block_on(events(store)) {
+        let new = NewEvent::new(event.event_type, event.data);
+        let new = event.tags.iter().cloned().fold(new, NewEvent::tag);
+        let stream = event.stream.expect("a bank's events are in streams").name;
+        block_on(copy.append(Append::to(stream).event(new))).unwrap();
+    }
+    copy
+}
+
+/// What the domain says of a command, where it says no.
+fn refusal(outcome: &Result<Receipt, CommandError>) -> Option<String> {
+    let refusal = outcome.as_ref().err()?.refusal::<No>()?;
+    Some(refusal.to_string())
+}
+
+/// Takes out what would be refused now as it was.
+fn explain(refused: &mut Vec<(String, Asked)>, now: &MemoryStore) {
+    refused.retain(|(why, asked)| {
+        let bank = dispatcher(copy_of(now));
+        refusal(&block_on(ask(&bank, asked))).as_ref() != Some(why)
+    });
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     /// What commands at once have done is what the same commands would have done one after
-    /// another, in the order of their places in the log.
+    /// another, in the order of their places in the log; and who was refused would have been, for
+    /// the same reason, somewhere in that order.
     #[test]
     fn some_serial_order_explains_what_commands_at_once_have_done(
         commands in prop::collection::vec(asked(), 1..24),
@@ -320,9 +347,19 @@ proptest! {
         effective.sort_by_key(|(place, _)| *place);
         let again = MemoryStore::new();
         let serial = dispatcher(again.clone());
+        let refused = outcomes.iter().zip(&commands);
+        let mut refused: Vec<_> = refused
+            .filter_map(|(outcome, asked)| {
+                let command = asked.command.clone();
+                Some((refusal(outcome)?, Asked { command, key: None }))
+            })
+            .collect();
+        explain(&mut refused, &again);
         for (_, command) in &effective {
             prop_assert!(block_on(ask(&serial, command)).is_ok(), "{command:?}");
+            explain(&mut refused, &again);
         }
+        prop_assert!(refused.is_empty(), "no order explains {refused:?}");
         let told = |store| block_on(events(store)).into_iter().map(|event| {
             let place = event.stream.map(|place| (place.name.to_string(), place.version));
             (place, event.event_type.to_string(), event.data)

@@ -9,6 +9,7 @@ mod dispatch;
 mod examples;
 mod history;
 mod idempotency;
+mod killed;
 mod layers;
 mod projections;
 mod races;
