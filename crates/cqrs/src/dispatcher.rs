@@ -15,6 +15,7 @@ use crate::codec;
 use crate::decision::Decision;
 use crate::error::CommandError;
 use crate::execute;
+use crate::metrics::{self, Calling};
 use crate::query::{AnswerFuture, Answerer, QueryError, QueryHandler, Question};
 use crate::receipt::Receipt;
 use crate::reply::{CommandFuture, QueryFuture, ReplyFuture};
@@ -66,6 +67,7 @@ impl Dispatcher {
         shared: Shared,
         layers: Vec<impl FnOnce(CommandService) -> CommandService>,
     ) -> Self {
+        metrics::describe();
         let bare = Self {
             shared: Arc::new(shared),
             layered: None,
@@ -100,6 +102,11 @@ impl Dispatcher {
     /// As the store's: with a receipt, the events outlive what
     /// [`Capabilities::survives`](eventwire_store::Capabilities::survives) says.
     pub fn dispatch(&self, request: CommandRequest) -> CommandFuture {
+        let calling = Calling::begin(request.name());
+        calling.told_of(self.run_layered(request))
+    }
+
+    fn run_layered(&self, request: CommandRequest) -> CommandFuture {
         match &self.layered {
             Some(layered) => layered.run(request),
             None => self.run(request),

@@ -18,6 +18,7 @@ mod fold;
 mod folded;
 pub mod layers;
 mod lease;
+mod metrics;
 pub mod process;
 pub mod projection;
 mod query;

@@ -72,6 +72,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "eventwire-store",
             "foldhash",
             "futures-core",
+            "metrics",
             "pin-project-lite",
             "serde",
             "serde_json",

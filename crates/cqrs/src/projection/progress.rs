@@ -5,6 +5,8 @@ use eventwire_store::{EventStore, Position, ReadError};
 use thiserror::Error;
 use tokio::sync::watch;
 
+use crate::metrics::{self, Shown};
+
 /// How far a projection is. A clone watches the same one.
 #[derive(Debug, Clone)]
 pub struct Progress {
@@ -13,7 +15,11 @@ pub struct Progress {
 
 /// Tells of it.
 #[derive(Debug)]
-pub(super) struct Teller(watch::Sender<At>);
+pub(super) struct Teller {
+    /// The projection's.
+    name: String,
+    at: watch::Sender<At>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct At {
@@ -96,22 +102,56 @@ impl Lag {
 }
 
 impl Teller {
-    pub(super) fn new() -> Self {
-        Self(watch::Sender::new(At {
-            position: Position::ORIGIN,
-            recorded_at: None,
-        }))
+    pub(super) fn new(name: &str) -> Self {
+        metrics::describe();
+        Self {
+            name: name.to_owned(),
+            at: watch::Sender::new(At {
+                position: Position::ORIGIN,
+                recorded_at: None,
+            }),
+        }
     }
 
     pub(super) fn progress(&self) -> Progress {
         Progress {
-            at: self.0.subscribe(),
+            at: self.at.subscribe(),
         }
     }
 
-    /// The view shows everything up to here.
-    pub(super) fn reach(&self, position: Position, recorded_at: Option<SystemTime>) {
-        self.0.send_if_modified(|at| {
+    /// The view has shown everything up to here all along.
+    pub(super) fn resume(&self, position: Position) {
+        self.reach(position, None);
+    }
+
+    /// The view has taken so many events in, the last of them recorded then, and shows everything
+    /// up to here. There is none where it has passed over one.
+    pub(super) fn take_in(
+        &self,
+        events: usize,
+        position: Position,
+        recorded_at: Option<SystemTime>,
+    ) {
+        metrics::projected(&self.name, events);
+        if let Some(recorded_at) = recorded_at {
+            metrics::shown(&self.name, Shown::Event(recorded_at));
+        }
+        self.reach(position, recorded_at);
+    }
+
+    /// The view shows the whole log, up to here.
+    pub(super) fn catch_up(&self, position: Position) {
+        metrics::shown(&self.name, Shown::All);
+        self.reach(position, None);
+    }
+
+    /// An event was put aside.
+    pub(super) fn park(&self) {
+        metrics::parked(&self.name);
+    }
+
+    fn reach(&self, position: Position, recorded_at: Option<SystemTime>) {
+        self.at.send_if_modified(|at| {
             at.recorded_at = recorded_at.or(at.recorded_at);
             let is_further = at.position < position;
             at.position = at.position.max(position);
