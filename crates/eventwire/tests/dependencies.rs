@@ -18,6 +18,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "axum-core",
             "bytes",
             "eventwire-sse",
+            "flate2",
             "futures-core",
             "http",
             "http-body",

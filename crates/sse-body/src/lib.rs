@@ -2,11 +2,15 @@
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+#[cfg(feature = "gzip")]
+mod accept_encoding;
 #[cfg(feature = "axum")]
 mod axum;
 mod batch;
 mod body;
 mod byte_stream;
+#[cfg(feature = "gzip")]
+mod compressed;
 mod encoded;
 mod heartbeat;
 mod last_event_id;
@@ -16,6 +20,8 @@ mod response;
 
 pub use body::SseBody;
 pub use byte_stream::ByteStream;
+#[cfg(feature = "gzip")]
+pub use compressed::{Compressed, compress};
 pub use encoded::Encoded;
 pub use last_event_id::{LastEventId, LastEventIdError};
 pub use reader::EventReader;
