@@ -18,10 +18,18 @@ use tokio::time::sleep;
 
 use support::follower::Follower;
 use support::proxy::{Kind, Proxy, Setup};
-use support::upstream::Upstream;
+use support::upstream::{SetUp, Upstream};
 
 /// No heartbeat comes while a test runs.
-const NEVER: Duration = Duration::from_secs(3600);
+const SILENT: SetUp = SetUp {
+    gateway: |gateway| gateway.heartbeat(Duration::from_secs(3600)),
+    is_compressing: false,
+};
+
+const BEATING: SetUp = SetUp {
+    gateway: |gateway| gateway.heartbeat(Duration::from_millis(200)),
+    is_compressing: false,
+};
 
 /// For each proxy its own tests, so that one that fails does not hide the others.
 macro_rules! through {
@@ -70,7 +78,7 @@ async fn open(proxy: &Proxy, path: &str) -> Follower {
 }
 
 async fn each_event_before_the_next(kind: Kind, is_http2: bool) {
-    let upstream = Upstream::start(NEVER).await;
+    let upstream = Upstream::start(SILENT).await;
     let setup = Setup {
         is_http2,
         ..Setup::default()
@@ -97,7 +105,7 @@ async fn each_event_before_the_next(kind: Kind, is_http2: bool) {
 }
 
 async fn resumes_after_the_upstream_was_away(kind: Kind) {
-    let mut upstream = Upstream::start(NEVER).await;
+    let mut upstream = Upstream::start(SILENT).await;
     let Some(proxy) = Proxy::start(kind, Setup::default(), upstream.address()) else {
         return;
     };
@@ -131,26 +139,26 @@ async fn heartbeats_keep_a_stream_open(kind: Kind) {
         patience: Some(1),
         ..Setup::default()
     };
-    let beating = Upstream::start(Duration::from_millis(200)).await;
-    let Some(proxy) = Proxy::start(kind, setup, beating.address()) else {
+    let upstream = Upstream::start(BEATING).await;
+    let Some(proxy) = Proxy::start(kind, setup, upstream.address()) else {
         return;
     };
     let mut stream = open(&proxy, "/events").await;
     sleep(Duration::from_secs(4)).await;
-    beating.publish("after a while").await;
+    upstream.publish("after a while").await;
     let event = stream.next().await.expect("heartbeats keep it open");
     assert_eq!(event.data, "after a while");
     drop(proxy);
 
     // Without them it is cut, or the proxy had more patience than the test believes.
-    let silent = Upstream::start(NEVER).await;
-    let proxy = Proxy::start(kind, setup, silent.address()).expect("it was there");
+    let upstream = Upstream::start(SILENT).await;
+    let proxy = Proxy::start(kind, setup, upstream.address()).expect("it was there");
     let mut stream = open(&proxy, "/events").await;
     assert_eq!(stream.next().await, None);
 }
 
 async fn nothing_is_cached(kind: Kind) {
-    let mut upstream = Upstream::start(NEVER).await;
+    let mut upstream = Upstream::start(SILENT).await;
     let setup = Setup {
         is_caching: true,
         ..Setup::default()

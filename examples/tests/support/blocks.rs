@@ -13,6 +13,8 @@ pub(crate) struct Block {
 #[derive(Debug, Default)]
 pub(crate) struct Blocks {
     unfinished: Vec<u8>,
+    /// How much of it was looked through for an end.
+    seen: usize,
 }
 
 impl Blocks {
@@ -21,13 +23,24 @@ impl Blocks {
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> Vec<Block> {
         self.unfinished.extend_from_slice(bytes);
         let mut blocks = Vec::new();
-        while let Some(end) = self.unfinished.windows(2).position(|pair| pair == b"\n\n") {
-            let block: Vec<u8> = self.unfinished.drain(..end + 2).collect();
+        while let Some(end) = self.end() {
+            let block: Vec<u8> = self.unfinished.drain(..end).collect();
+            self.seen = 0;
             let text = String::from_utf8(block).expect("a stream is UTF-8");
             assert!(!text.contains('\r'), "lines end in LF alone: {text:?}");
             blocks.extend(block_of(&text));
         }
+        // The first half of an end may be the last byte.
+        self.seen = self.unfinished.len().saturating_sub(1);
         blocks
+    }
+
+    /// The length of the first block.
+    fn end(&self) -> Option<usize> {
+        let pairs = self.unfinished[self.seen..].windows(2);
+        let mut pairs = pairs.zip(self.seen..);
+        let end = pairs.find(|(pair, _)| *pair == b"\n\n");
+        end.map(|(_, at)| at + 2)
     }
 }
 

@@ -1,6 +1,5 @@
-//! A headless Chromium, driven through chromedriver, that leaves nothing behind.
+//! A headless Chromium or Firefox, driven through its driver, that leaves nothing behind.
 
-use std::env;
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
@@ -15,6 +14,8 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::sleep;
+
+use super::installed::installed;
 
 /// No screen, no graphics card, no traffic but the test's own; and root, which continuous
 /// integration often is, may not have a sandbox.
@@ -35,45 +36,95 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LOOK_EVERY: Duration = Duration::from_millis(25);
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
 
-const WHAT_IS_MISSING: &str = "the browser tests need Chromium and its driver: \
-    apt-get install chromium chromium-driver";
+/// What keeps Firefox to itself.
+const FIREFOX_PREFERENCES: [(&str, bool); 5] = [
+    ("app.update.disabledForTesting", true),
+    ("datareporting.policy.dataSubmissionEnabled", false),
+    ("network.captive-portal-service.enabled", false),
+    ("network.connectivity-service.enabled", false),
+    ("toolkit.telemetry.enabled", false),
+];
 
-/// Where the two programs are.
+/// Whose browser it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Engine {
+    Chromium,
+    Firefox,
+}
+
+/// Where the two programs are, browser and driver.
 #[derive(Debug)]
 pub(crate) struct Programs {
-    chromium: PathBuf,
-    chromedriver: PathBuf,
+    engine: Engine,
+    browser: PathBuf,
+    driver: PathBuf,
 }
 
 impl Programs {
-    /// None where one is missing, which is said aloud.
-    ///
-    /// # Panics
-    /// Where one is missing under continuous integration, that is with `CI` set: a test that
-    /// was left out there would look like one that passed.
-    pub(crate) fn find() -> Option<Self> {
-        let chromium = ["chromium", "chromium-browser", "google-chrome"];
-        let found = chromium.into_iter().find_map(on_path).and_then(|chromium| {
-            let chromedriver = on_path("chromedriver")?;
-            Some(Self {
-                chromium,
-                chromedriver,
-            })
-        });
-        if found.is_none() {
-            assert!(env::var_os("CI").is_none(), "{WHAT_IS_MISSING}");
-            // Written past the test harness, which would keep it to itself.
-            let line = format!("\nNOT TESTED: {WHAT_IS_MISSING}\n");
-            io::stderr().write_all(line.as_bytes()).expect("a stderr");
+    /// None where one is missing, as [`installed`] has it.
+    pub(crate) fn find(engine: Engine) -> Option<Self> {
+        let (browsers, packages): (&[&str], _) = match engine {
+            Engine::Chromium => (
+                &["chromium", "chromium-browser", "google-chrome"],
+                "apt-get install chromium chromium-driver",
+            ),
+            Engine::Firefox => (
+                &["firefox-esr", "firefox"],
+                "apt-get install firefox-esr; cargo install geckodriver",
+            ),
+        };
+        Some(Self {
+            engine,
+            browser: installed(browsers, packages)?,
+            driver: installed(&[engine.driver()], packages)?,
+        })
+    }
+
+    /// What to ask the driver for.
+    fn capabilities(&self, profile: &Path) -> (&'static str, Value) {
+        match self.engine {
+            Engine::Chromium => {
+                let mut args: Vec<String> = CHROMIUM_FLAGS.map(str::to_owned).into();
+                args.push(format!("--user-data-dir={}", profile.display()));
+                let options = json!({"binary": self.browser, "args": args});
+                ("goog:chromeOptions", options)
+            }
+            Engine::Firefox => {
+                let preferences: serde_json::Map<_, _> = FIREFOX_PREFERENCES
+                    .map(|(name, is_on)| (name.to_owned(), is_on.into()))
+                    .into_iter()
+                    .collect();
+                let options =
+                    json!({"binary": self.browser, "args": ["-headless"], "prefs": preferences});
+                ("moz:firefoxOptions", options)
+            }
         }
-        found
     }
 }
 
-fn on_path(program: &str) -> Option<PathBuf> {
-    env::split_paths(&env::var_os("PATH")?)
-        .map(|directory| directory.join(program))
-        .find(|path| path.is_file())
+impl Engine {
+    fn driver(self) -> &'static str {
+        match self {
+            Self::Chromium => "chromedriver",
+            Self::Firefox => "geckodriver",
+        }
+    }
+
+    /// The capability that tells the browser's process id.
+    fn process_id(self) -> &'static str {
+        match self {
+            Self::Chromium => "goog:processID",
+            Self::Firefox => "moz:processID",
+        }
+    }
+
+    /// What stands before the port where the driver says that it listens.
+    fn before_port(self) -> &'static str {
+        match self {
+            Self::Chromium => "successfully on port ",
+            Self::Firefox => "Listening on 127.0.0.1:",
+        }
+    }
 }
 
 /// A browser with a profile of its own. It ends with its value.
@@ -90,24 +141,24 @@ pub(crate) struct Browser {
 pub(crate) struct Tab(WindowHandle);
 
 impl Browser {
+    /// It takes any certificate.
     pub(crate) async fn start(programs: &Programs) -> Self {
-        let mut driver = Driver::start(&programs.chromedriver);
         let profile = tempfile::tempdir().expect("a directory for temporary files");
-        let mut args: Vec<String> = CHROMIUM_FLAGS.map(str::to_owned).into();
-        args.push(format!("--user-data-dir={}", profile.path().display()));
-        let options = json!({"binary": programs.chromium, "args": args});
+        let mut driver = Driver::start(programs, profile.path());
+        let (key, options) = programs.capabilities(profile.path());
+        let capabilities = [
+            (key.to_owned(), options),
+            ("acceptInsecureCerts".to_owned(), true.into()),
+        ];
         let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(
-                [("goog:chromeOptions".to_owned(), options)]
-                    .into_iter()
-                    .collect(),
-            )
+            .capabilities(capabilities.into_iter().collect())
             .connect(&format!("http://{}:{}", Ipv4Addr::LOCALHOST, driver.port))
             .await
-            .expect("chromedriver starts Chromium");
+            .expect("the driver starts its browser");
+        driver.session = client.session_id().await.expect("a session that is open");
         driver.browser = client
             .capabilities()
-            .and_then(|capabilities| capabilities.get("goog:processID")?.as_u64());
+            .and_then(|capabilities| capabilities.get(driver.engine.process_id())?.as_u64());
         Self {
             client,
             _driver: driver,
@@ -156,64 +207,67 @@ impl Browser {
         }
     }
 
-    /// Types into what has the focus, as a keyboard does.
-    pub(crate) async fn type_keys(&self, tab: &Tab, keys: &str) {
-        let focused = self.to(tab).await.active_element().await;
-        let focused = focused.expect("a page has an active element");
-        focused.send_keys(keys).await.expect("a field to type in");
-    }
-
-    /// Makes the page so large, and a picture of it at `TARGET/tmp/NAME.png`.
-    pub(crate) async fn picture(&self, tab: &Tab, name: &str, (width, height): (u32, u32)) {
-        let client = self.to(tab).await;
-        client.set_window_size(width, height).await.expect("a size");
-        let script = "return innerWidth === arguments[0]";
-        self.until(tab, script, json!([width])).await;
-        let picture = client.screenshot().await.expect("a picture");
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}.png"));
-        fs::write(&path, picture).expect("a target directory that can be written to");
-        eprintln!("a picture of the page: {}", path.display());
-    }
-
-    async fn to(&self, tab: &Tab) -> &Client {
+    /// What can be done with the tab, by the driver.
+    pub(crate) async fn to(&self, tab: &Tab) -> &Client {
         let switched = self.client.switch_to_window(tab.0.clone()).await;
         switched.expect("a tab that is open");
         &self.client
     }
 }
 
-/// chromedriver, on a port that it chose.
+/// A driver, on a port that it chose.
 #[derive(Debug)]
 struct Driver {
+    engine: Engine,
     child: Child,
     port: u16,
-    /// The process id of the browser it started.
+    /// What geckodriver calls the browser it started.
+    session: Option<String>,
+    /// The browser's process id.
     browser: Option<u64>,
 }
 
 impl Driver {
-    fn start(program: &Path) -> Self {
-        let mut child = Command::new(program)
+    /// What it leaves behind is in `home`.
+    fn start(programs: &Programs, home: &Path) -> Self {
+        let mut child = Command::new(&programs.driver)
             .arg("--port=0")
+            .env("HOME", home)
+            .env("TMPDIR", home)
+            .env("MOZ_CRASHREPORTER_DISABLE", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
-            .expect("chromedriver starts");
+            .expect("a driver starts");
         let stdout = child.stdout.take().expect("stdout is a pipe");
         Self {
+            engine: programs.engine,
             child,
-            port: port_said_on(stdout),
+            port: port_said_on(stdout, programs.engine),
+            session: None,
             browser: None,
         }
     }
 
-    /// Asks chromedriver to end, its browser first.
-    fn ask_to_end(&self) -> io::Result<()> {
+    /// Ends the browser, and then the driver.
+    fn ask_to_end(&mut self) -> io::Result<()> {
+        match self.engine {
+            Engine::Chromium => self.ask("GET /shutdown"),
+            Engine::Firefox => {
+                if let Some(session) = self.session.take() {
+                    self.ask(&format!("DELETE /session/{session}"))?;
+                }
+                self.child.kill()
+            }
+        }
+    }
+
+    fn ask(&self, request: &str) -> io::Result<()> {
         let mut socket = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port))?;
         socket.set_read_timeout(Some(ENDS_WITHIN))?;
-        socket
-            .write_all(b"GET /shutdown HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let head = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        socket.write_all(head.as_bytes())?;
         socket.read_to_end(&mut Vec::new())?;
         Ok(())
     }
@@ -250,20 +304,20 @@ impl Drop for Driver {
     }
 }
 
-/// `ChromeDriver was started successfully on port 38967.`
-fn port_said_on(stdout: ChildStdout) -> u16 {
+/// The port it says it listens on, in the words of [`Engine::before_port`].
+fn port_said_on(stdout: ChildStdout, engine: Engine) -> u16 {
     let mut stdout = BufReader::new(stdout);
     let mut line = String::new();
     let port = loop {
         line.clear();
         let bytes = stdout
             .read_line(&mut line)
-            .expect("chromedriver says where it listens");
-        assert_ne!(bytes, 0, "chromedriver ended before it listened");
+            .expect("a driver says where it listens");
+        assert_ne!(bytes, 0, "the driver ended before it listened");
         let port = line
             .trim_end()
             .trim_end_matches('.')
-            .rsplit_once("successfully on port ");
+            .rsplit_once(engine.before_port());
         if let Some((_, port)) = port {
             break port.parse().expect("a port is a number");
         }

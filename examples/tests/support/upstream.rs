@@ -1,40 +1,60 @@
 //! The gateway in this process, which can be away for a while.
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use bytes::Bytes;
 use eventwire::feed::{Feed, FeedOptions};
-use eventwire::gateway::Gateway;
+use eventwire::gateway::{Gateway, GatewayBody, GatewayBuilder};
+use eventwire::sse_body::compress;
 use eventwire::store::{Append, EventStore, EventType, MemoryStore, NewEvent};
+use http::{HeaderMap, Request, Response};
+use http_body_util::{Either, Full};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
-use hyper_util::service::TowerToHyperService;
+use socket2::SockRef;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::sleep;
+use tower_service::Service as _;
 
 use super::port::free_port;
+
+/// How it serves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct SetUp {
+    pub(crate) gateway: fn(GatewayBuilder) -> GatewayBuilder,
+    /// Whether streams are compressed for who takes it.
+    pub(crate) is_compressing: bool,
+}
 
 /// Its address and its events outlive it.
 pub(crate) struct Upstream {
     address: SocketAddr,
-    store: MemoryStore,
-    heartbeat: Duration,
+    pub(super) store: MemoryStore,
+    set_up: SetUp,
+    pub(super) serving: Serving,
+}
+
+pub(super) struct Serving {
     gateway: Gateway,
-    serving: JoinHandle<()>,
+    pub(super) reset: watch::Sender<()>,
+    task: JoinHandle<()>,
 }
 
 impl Upstream {
-    pub(crate) async fn start(heartbeat: Duration) -> Self {
+    pub(crate) async fn start(set_up: SetUp) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let store = MemoryStore::new();
-        let gateway = gateway(store.clone(), heartbeat).await;
-        let serving = serve(address, gateway.clone()).await;
+        let serving = Serving::start(address, store.clone(), set_up).await;
         Self {
             address,
             store,
-            heartbeat,
-            gateway,
+            set_up,
             serving,
         }
     }
@@ -43,21 +63,21 @@ impl Upstream {
         self.address
     }
 
-    /// Ends it, and all its connections in the middle of what they were at.
+    /// Ends it, and breaks all its connections off in the middle of what they were at.
     pub(crate) async fn stop(&mut self) {
-        self.serving.abort();
-        let _aborted = (&mut self.serving).await;
+        self.serving.reset.send_replace(());
+        self.serving.task.abort();
+        let _aborted = (&mut self.serving.task).await;
     }
 
     pub(crate) async fn start_again(&mut self) {
-        self.gateway = gateway(self.store.clone(), self.heartbeat).await;
-        self.serving = serve(self.address, self.gateway.clone()).await;
+        self.serving = Serving::start(self.address, self.store.clone(), self.set_up).await;
     }
 
     /// Ends every stream as it should be, and is away for a moment.
     pub(crate) async fn end_streams(&mut self) {
-        self.gateway.close().await;
-        // Their last bytes leave; a proxy that waits for more hears of the end all the same.
+        self.serving.gateway.close().await;
+        // Their last bytes leave; who waits for more hears of the end all the same.
         sleep(Duration::from_millis(200)).await;
         self.stop().await;
         self.start_again().await;
@@ -74,29 +94,73 @@ impl Upstream {
 
 impl Drop for Upstream {
     fn drop(&mut self) {
-        self.serving.abort();
+        self.serving.task.abort();
     }
 }
 
-async fn gateway(store: MemoryStore, heartbeat: Duration) -> Gateway {
-    let feed = Feed::start(store, FeedOptions::default()).await;
-    let feed = feed.expect("a store in memory can be read");
-    Gateway::builder(feed).heartbeat(heartbeat).build()
+impl Serving {
+    async fn start(address: SocketAddr, store: MemoryStore, set_up: SetUp) -> Self {
+        let listener = TcpListener::bind(address).await.expect("a free address");
+        let options = FeedOptions::default().return_within(Duration::from_millis(200));
+        let feed = Feed::start(store, options).await;
+        let feed = feed.expect("a store in memory can be read");
+        let gateway = (set_up.gateway)(Gateway::builder(feed)).build();
+        let (reset, is_reset) = watch::channel(());
+        let serving = serve(listener, gateway.clone(), set_up.is_compressing, is_reset);
+        let task = tokio::spawn(serving);
+        Self {
+            gateway,
+            reset,
+            task,
+        }
+    }
 }
 
-async fn serve(address: SocketAddr, gateway: Gateway) -> JoinHandle<()> {
-    let listener = TcpListener::bind(address).await.expect("a free address");
-    tokio::spawn(async move {
-        // Dropped with this task, and every connection with it.
-        let mut connections = JoinSet::new();
-        while let Ok((socket, _)) = listener.accept().await {
-            socket.set_nodelay(true).expect("a socket");
-            let service = TowerToHyperService::new(gateway.clone());
-            connections.spawn(async move {
-                let serving = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
-                // A proxy that hangs up is how most streams end.
-                let _ended = serving.await;
-            });
-        }
-    })
+async fn serve(
+    listener: TcpListener,
+    gateway: Gateway,
+    is_compressing: bool,
+    reset: watch::Receiver<()>,
+) {
+    // Dropped with this task, and every connection with it.
+    let mut connections = JoinSet::new();
+    while let Ok((socket, _)) = listener.accept().await {
+        socket.set_nodelay(true).expect("a socket");
+        let gateway = gateway.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut taken = HeaderMap::new();
+            if is_compressing {
+                taken.clone_from(request.headers());
+            }
+            let answer = answer(gateway.clone(), request);
+            async move { answer.await.map(|answer| compress(&taken, answer)) }
+        });
+        let mut reset = reset.clone();
+        reset.mark_unchanged();
+        connections.spawn(async move {
+            let handle = SockRef::from(&socket).try_clone().expect("a handle");
+            let serving = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+            tokio::select! {
+                // Who hangs up is how most streams end.
+                _ended = serving => {}
+                _ = reset.changed() => {
+                    let set = handle.set_linger(Some(Duration::ZERO));
+                    set.expect("an option of every socket");
+                }
+            }
+        });
+    }
+}
+
+/// An empty page at `/`, and the gateway.
+async fn answer(
+    mut gateway: Gateway,
+    request: Request<Incoming>,
+) -> Result<Response<Either<GatewayBody, Full<Bytes>>>, Infallible> {
+    if request.uri().path() == "/" {
+        let page = Response::builder().header("content-type", "text/html");
+        let page = page.body(Either::Right(Full::from("<!doctype html>")));
+        return Ok(page.expect("a valid header"));
+    }
+    Ok(gateway.call(request).await?.map(Either::Left))
 }
