@@ -88,7 +88,9 @@ impl Run {
         if self.events.len() < FRAME_EVENTS {
             return self.begin..self.end;
         }
-        self.begin.saturating_sub(LEAD_BYTES)..record_end(self.end.min(u64::MAX / 2))
+        let begin = self.begin.saturating_sub(LEAD_BYTES);
+        // An index can say of an event that it lies anywhere.
+        begin..record_end(self.end.min(u64::MAX / 2)).max(begin)
     }
 }
 

@@ -71,3 +71,42 @@ pub(super) fn expect(file: &File, bytes: &Range<u64>) {
 
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub(super) fn expect(_: &File, _: &Range<u64>) {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn file(length: usize) -> (File, Vec<u8>) {
+        let bytes: Vec<u8> = (0..=250).cycle().take(length).collect();
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(&bytes).unwrap();
+        (file, bytes)
+    }
+
+    #[test]
+    fn bytes_are_added_to_those_that_are_there() {
+        let (file, bytes) = file(10_000);
+        let mut buffer = b"before".to_vec();
+        for (offset, length) in [(0, 10), (9_000, 1_000), (17, 0), (3, 9_997)] {
+            let before = buffer.len();
+            read_more(&file, &mut buffer, length, offset).unwrap();
+            let from = usize::try_from(offset).unwrap();
+            assert_eq!(buffer[before..], bytes[from..from + length]);
+        }
+        assert!(buffer.starts_with(b"before"));
+        let error = read_more(&file, &mut buffer, 2, 9_999).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+    }
+
+    #[test]
+    fn what_is_ready_is_all_that_was_asked_for() {
+        let (file, bytes) = file(10_000);
+        expect(&file, &(0..10_000));
+        let mut buffer = [0; 100];
+        if read_ready(&file, &mut buffer, 700).unwrap() {
+            assert_eq!(buffer[..], bytes[700..800]);
+        }
+        assert!(!read_ready(&file, &mut buffer, 9_950).is_ok_and(|is_ready| is_ready));
+    }
+}
