@@ -9,6 +9,8 @@ mod axum;
 mod batch;
 mod body;
 mod byte_stream;
+#[cfg(feature = "tokio")]
+mod channel;
 #[cfg(feature = "gzip")]
 mod compressed;
 mod encoded;
@@ -20,6 +22,9 @@ mod response;
 
 pub use body::SseBody;
 pub use byte_stream::ByteStream;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use channel::{Disconnected, FrameReceiver, FrameSender, TrySendError, channel};
 #[cfg(feature = "gzip")]
 pub use compressed::{Compressed, compress};
 pub use encoded::Encoded;

@@ -72,6 +72,16 @@ impl<K, T> Hub<K, T> {
         self.handle.shared.lock().roster.len()
     }
 
+    /// The key of the newest entry, or the floor where there is none: who subscribes after it is
+    /// shown only what comes.
+    #[must_use]
+    pub fn head(&self) -> K
+    where
+        K: Copy + Ord,
+    {
+        self.handle.shared.lock().ring.head()
+    }
+
     /// How many entries are held, and what they weigh.
     #[must_use]
     pub fn held(&self) -> (usize, u64)

@@ -380,3 +380,14 @@ fn lag_says_what_to_do() {
         "fell behind the ring by 0 entries or more; read them where they are kept"
     );
 }
+
+#[test]
+fn who_subscribes_after_the_head_is_shown_only_what_comes() {
+    let hub = hub(2);
+    assert_eq!(hub.head(), FLOOR);
+    publish(&hub, [101, 102, 103]);
+    assert_eq!(hub.head(), 103);
+    let mut late = hub.subscribe(hub.head(), Interest::All);
+    publish(&hub, [104]);
+    assert_eq!(drain(&mut late), (vec![104], End::Waits));
+}
