@@ -95,6 +95,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "fastrand",
             "futures-core",
             "humantime",
+            "metrics",
             "serde",
             "serde_json",
             "thiserror",

@@ -12,6 +12,7 @@ use crate::encode::Encoder;
 use crate::follow::Follow;
 use crate::frames::FrameStream;
 use crate::looks::Looks;
+use crate::meters::Meters;
 use crate::presentation::{LOOKS_BYTES, Presenter};
 use crate::pump;
 use crate::ring::Ring;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn EventStore>,
     pub(crate) ring: Arc<Ring>,
     pub(crate) presenter: Presenter,
+    pub(crate) meters: Arc<Meters>,
     pub(crate) options: FeedOptions,
     pump: JoinHandle<()>,
 }
@@ -131,7 +133,9 @@ impl Feed {
             source: source.unwrap_or_else(|| format!("urn:eventwire:log:{epoch}").into()),
         };
         let (followed, published) = (Arc::clone(&store), Arc::clone(&ring));
-        let pump = tokio::spawn(pump::run(followed, published, encoder.clone()));
+        let meters = Arc::new(Meters::new());
+        let metered = Arc::clone(&meters);
+        let pump = tokio::spawn(pump::run(followed, published, encoder.clone(), metered));
         Ok(Self {
             shared: Arc::new(Shared {
                 store,
@@ -140,6 +144,7 @@ impl Feed {
                     encoder,
                     looks: Arc::new(Looks::new(LOOKS_BYTES)),
                 },
+                meters,
                 options,
                 pump,
             }),

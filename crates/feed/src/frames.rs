@@ -14,6 +14,7 @@ use eventwire_store::{
 use futures_core::Stream;
 use thiserror::Error;
 use tokio::time::{Instant, Sleep, sleep_until};
+use tracing::Span;
 
 use crate::control;
 use crate::feed::Shared;
@@ -60,6 +61,8 @@ pub struct FrameStream {
     /// What is said at the end, where the feed closes.
     pub(crate) farewell: Option<Frame>,
     pub(crate) stage: Stage,
+    /// What its life is told under.
+    span: Span,
 }
 
 /// How soon a client that was told no place is told one: one that is cut off before has
@@ -134,6 +137,8 @@ impl FrameStream {
             From::Cursor(cursor) => Some(cursor.position),
             From::Beginning | From::End => None,
         };
+        let span = tracing::debug_span!("event_stream", query = ?follow.query, ?from);
+        feed.meters.opened(told.is_some());
         Self {
             query: follow.query,
             presentation: follow.presentation,
@@ -154,6 +159,7 @@ impl FrameStream {
                     () = ring.closed() => Err(ReadError::Closed),
                 }
             })),
+            span,
             feed,
         }
     }
@@ -161,6 +167,8 @@ impl FrameStream {
     /// A stream like another one, after a place that its client knows.
     pub(crate) fn resumed_after(other: &Self, after: Position, ends_at: Option<Instant>) -> Self {
         let feed = Arc::clone(&other.feed);
+        let span = tracing::debug_span!("event_stream", query = ?other.query, %after);
+        feed.meters.opened(true);
         Self {
             query: other.query.clone(),
             presentation: other.presentation.clone(),
@@ -174,6 +182,7 @@ impl FrameStream {
             ends_at,
             farewell: control::farewell(&feed.options),
             stage: Stage::Live(Live::after(&feed, &other.query, after)),
+            span,
             feed,
         }
     }
@@ -219,6 +228,8 @@ impl FrameStream {
     }
 
     fn send_gap(&mut self, gap: Gap) {
+        tracing::debug!(?gap, "told of a gap");
+        self.feed.meters.told_of(gap.reason);
         self.told = Some(gap.resumed_at.position);
         self.send(control::gap(gap));
     }
@@ -304,6 +315,7 @@ impl FrameStream {
             }
             Some(Ok(FromRing::Event(_))) => {}
             Some(Err(lagged)) => {
+                self.feed.meters.fell_behind(lagged.missed);
                 tracing::debug!(?lagged, after = %self.cursor, "back to the log");
                 self.stage = self.resumed();
             }
@@ -350,9 +362,12 @@ impl Stream for FrameStream {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        let span = this.span.clone();
+        let _entered = span.enter();
         let mut steps = 0;
         loop {
             if let Some(frame) = this.ready.pop_front() {
+                this.feed.meters.sent(&frame);
                 return Poll::Ready(Some(Ok(frame)));
             }
             if matches!(this.stage, Stage::Ended) || this.is_cut_short() || this.is_over() {
@@ -382,6 +397,13 @@ impl Stream for FrameStream {
                 Poll::Pending => ready!(this.poll_idle(context)),
             }
         }
+    }
+}
+
+impl Drop for FrameStream {
+    fn drop(&mut self) {
+        self.feed.meters.ended();
+        tracing::debug!(parent: &self.span, cursor = %self.cursor, "ended");
     }
 }
 

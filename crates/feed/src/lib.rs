@@ -10,6 +10,7 @@ mod follow;
 mod frames;
 mod locate;
 mod looks;
+mod meters;
 mod offer;
 mod present;
 mod presentation;

@@ -41,13 +41,19 @@ pub enum GapReason {
     Retention,
 }
 
-impl fmt::Display for GapReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl GapReason {
+    pub(crate) const fn as_str(self) -> &'static str {
+        match self {
             Self::Epoch => "epoch",
             Self::Ahead => "ahead",
             Self::Retention => "retention",
-        })
+        }
+    }
+}
+
+impl fmt::Display for GapReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
     }
 }
 

@@ -160,16 +160,16 @@ impl Ring {
         }
     }
 
-    /// The event after the last one.
-    pub(crate) fn publish(&self, event: RecordedEvent, frame: Frame) {
+    /// The event after the last one. Says how many are held then, and their bytes, about.
+    pub(crate) fn publish(&self, event: RecordedEvent, frame: Frame) -> (usize, u64) {
         let position = event.position;
         let topics = topic::of_event(event.as_ref());
         let live = Live::new(event, frame);
         let weight = live.weight();
-        self.live()
-            .hub
-            .publish_weighing(weight, position, &topics, live);
+        let hub = self.live().hub;
+        hub.publish_weighing(weight, position, &topics, live);
         self.published.advance(position);
+        hub.held()
     }
 
     /// Begins again after a position below which events are missing: followers are sent back
