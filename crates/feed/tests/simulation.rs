@@ -1,0 +1,363 @@
+//! Readers that are slow, cut off, moved to another server and told to begin anew, while events
+//! are appended and dropped: each has seen exactly what matches, in order, or was told of a gap.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test says what went wrong by panicking"
+)]
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::Duration;
+
+use eventwire_feed::{Feed, FeedOptions, Follow, Format, FrameStream, From, Look, Present, Views};
+use eventwire_store::{
+    Append, Category, Cursor, EventStore, EventType, Keep, MemoryStore, NewEvent, Query,
+    RecordedEvent, Retention, StreamName, Tag,
+};
+use futures_util::{FutureExt, StreamExt};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Appends an event, of one of the streams and one of the types.
+    Append { stream: usize, kind: usize },
+    /// The feed has so many turns.
+    Turn(usize),
+    /// A reader takes so many frames, if they are there.
+    Read { reader: usize, frames: usize },
+    /// A reader's frames are sent and do not arrive; its connection breaks.
+    Lose { reader: usize, frames: usize },
+    /// The server ends and another one takes over.
+    Restart,
+    /// The log drops all but its last events.
+    Trim { keep: usize },
+    /// Time passes.
+    Wait { seconds: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        12 => (0..3_usize, 0..3_usize).prop_map(|(stream, kind)| Step::Append { stream, kind }),
+        4 => (1..6_usize).prop_map(Step::Turn),
+        8 => (0..8_usize, 1..6_usize).prop_map(|(reader, frames)| Step::Read { reader, frames }),
+        2 => (0..8_usize, 0..4_usize).prop_map(|(reader, frames)| Step::Lose { reader, frames }),
+        1 => Just(Step::Restart),
+        1 => (1..6_usize).prop_map(|keep| Step::Trim { keep }),
+        2 => (1..20_u64).prop_map(|seconds| Step::Wait { seconds }),
+    ]
+}
+
+fn stream(number: usize) -> StreamName {
+    StreamName::new(format!("room-{number}")).unwrap()
+}
+
+fn kind(number: usize) -> EventType {
+    EventType::new(format!("kind-{number}")).unwrap()
+}
+
+fn tag(number: usize) -> Tag {
+    Tag::new(format!("tag-{}", number % 2)).unwrap()
+}
+
+/// What readers ask for.
+fn queries() -> [Query; 6] {
+    [
+        Query::all(),
+        Query::stream(stream(1)),
+        Query::streams([stream(0), stream(2)]),
+        Query::types([kind(1)]),
+        Query::category(Category::new("room").unwrap()).with_tags([tag(1)]),
+        Query::stream(stream(0)).of_types([kind(0), kind(2)]),
+    ]
+}
+
+/// Hides what the number of its type is, and dresses up the rest.
+struct Hides;
+
+impl Present for Hides {
+    type View = usize;
+
+    fn present(&self, hidden: &usize, event: &RecordedEvent) -> Look {
+        if event.event_type == kind(*hidden) {
+            Look::Hidden
+        } else if event.event_type == kind((*hidden + 1) % 3) {
+            Look::AsWritten
+        } else {
+            Look::As(RecordedEvent {
+                event_type: EventType::new("dressed-up").unwrap(),
+                ..event.clone()
+            })
+        }
+    }
+}
+
+/// One who reads, and what it knows.
+struct Reader {
+    query: Query,
+    /// What it is not shown.
+    hidden: Option<usize>,
+    format: Format,
+    frames: Option<FrameStream>,
+    /// The last id that arrived.
+    place: Option<Cursor>,
+    /// The payloads that arrived.
+    seen: Vec<u64>,
+    /// Places after which, and up to which, events may be missing.
+    gaps: Vec<(u64, u64)>,
+}
+
+/// Everything, in one place.
+struct World {
+    store: MemoryStore,
+    options: FeedOptions,
+    feed: Feed,
+    views: Arc<Views<Hides>>,
+    readers: Vec<Reader>,
+    /// How far the log was dropped.
+    dropped_to: u64,
+    /// The events that were appended; the first is at place 1.
+    log: Vec<(usize, usize)>,
+}
+
+fn place_of(cursor: Cursor) -> u64 {
+    cursor.position.to_string().parse().unwrap()
+}
+
+impl Reader {
+    /// One block arrives.
+    fn take(&mut self, block: &str, dropped_to: u64) {
+        let field = |name: &str| {
+            let mut lines = block.lines();
+            lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+        };
+        let before = self.place.map_or(0, place_of);
+        let id: Cursor = field("id")
+            .expect("every block has a place")
+            .parse()
+            .unwrap();
+        assert!(
+            self.place.is_none_or(|place| place.position <= id.position),
+            "back to {id}"
+        );
+        if self.place.is_none() {
+            // It asked for what is held, and that is what is held by now.
+            self.gaps.push((0, dropped_to));
+        }
+        self.place = Some(id);
+        match field("event").unwrap() {
+            "eventwire.gap" => self.gaps.push((before, place_of(id))),
+            "eventwire.progress" => {}
+            _ => {
+                let data = field("data").unwrap();
+                let number = match self.format {
+                    Format::CloudEvents => {
+                        let json: serde_json::Value = serde_json::from_str(data).unwrap();
+                        json["data"].as_u64().unwrap()
+                    }
+                    _ => data.parse().unwrap(),
+                };
+                assert_eq!(number, place_of(id), "it says where it is");
+                self.seen.push(number);
+            }
+        }
+    }
+}
+
+impl World {
+    async fn new(ring: usize, ring_bytes: u64, readers: &[(usize, usize, bool)]) -> Self {
+        let store = MemoryStore::new();
+        let options = FeedOptions::default()
+            .ring(NonZeroUsize::new(ring).unwrap())
+            .ring_bytes(ring_bytes);
+        let feed = Feed::start(store.clone(), options.clone()).await.unwrap();
+        let reader = |(query, hidden, is_cloud): &(usize, usize, bool)| Reader {
+            query: queries()[*query].clone(),
+            hidden: (*hidden < 3).then_some(*hidden),
+            format: if *is_cloud {
+                Format::CloudEvents
+            } else {
+                Format::Payload
+            },
+            frames: None,
+            place: None,
+            seen: Vec::new(),
+            gaps: Vec::new(),
+        };
+        Self {
+            store,
+            options,
+            feed,
+            views: Arc::new(Views::new(Hides)),
+            readers: readers.iter().map(reader).collect(),
+            dropped_to: 0,
+            log: Vec::new(),
+        }
+    }
+
+    async fn take(&mut self, step: &Step) {
+        match *step {
+            Step::Append {
+                stream: to,
+                kind: of,
+            } => {
+                self.log.push((to, of));
+                let event = NewEvent::new(kind(of), self.log.len().to_string());
+                let event = event.tag(tag(self.log.len()));
+                self.store
+                    .append(Append::to(stream(to)).event(event))
+                    .await
+                    .unwrap();
+            }
+            Step::Turn(turns) => turn(turns).await,
+            Step::Read { reader, frames } => self.read(reader, frames, true),
+            Step::Lose { reader, frames } => {
+                self.read(reader, frames, false);
+                let index = reader % self.readers.len();
+                self.readers[index].frames = None;
+            }
+            Step::Restart => {
+                for reader in &mut self.readers {
+                    reader.frames = None;
+                }
+                let next = Feed::start(self.store.clone(), self.options.clone()).await;
+                self.feed = next.unwrap();
+            }
+            Step::Trim { keep } => {
+                let trimmed = self
+                    .store
+                    .trim_log(Keep::all().max_events(keep))
+                    .await
+                    .unwrap();
+                self.dropped_to = trimmed.dropped_to.to_string().parse().unwrap();
+            }
+            Step::Wait { seconds } => tokio::time::sleep(Duration::from_secs(seconds)).await,
+        }
+    }
+
+    /// What is there, up to so many frames.
+    fn read(&mut self, reader: usize, frames: usize, arrives: bool) {
+        let index = reader % self.readers.len();
+        let reader = &mut self.readers[index];
+        let stream = reader.frames.get_or_insert_with(|| {
+            let from = reader.place.map_or(From::Beginning, From::Cursor);
+            let follow = Follow::new(reader.query.clone())
+                .from(from)
+                .format(reader.format);
+            self.feed.follow(match reader.hidden {
+                Some(hidden) => follow.view(self.views.of(hidden)),
+                None => follow,
+            })
+        });
+        let mut taken = Vec::new();
+        while taken.len() < frames
+            && let Some(frame) = stream.next().now_or_never()
+        {
+            taken.push(frame.expect("the feed is open").expect("the store is, too"));
+        }
+        for frame in taken.iter().filter(|_| arrives) {
+            let text = std::str::from_utf8(frame.as_bytes()).unwrap();
+            for block in text.split_terminator("\n\n") {
+                reader.take(block, self.dropped_to);
+            }
+        }
+    }
+
+    /// Whether an event is for a reader.
+    fn is_for(reader: &Reader, place: u64, (to, of): (usize, usize)) -> bool {
+        let number = usize::try_from(place).unwrap();
+        let matches = [
+            true,
+            to == 1,
+            to != 1,
+            of == 1,
+            number % 2 == 1,
+            to == 0 && of != 1,
+        ];
+        let query = queries()
+            .iter()
+            .position(|query| *query == reader.query)
+            .unwrap();
+        matches[query] && reader.hidden != Some(of)
+    }
+
+    /// Nobody has seen what it should not have, or out of order, or too little.
+    fn check(&self) {
+        for (which, reader) in self.readers.iter().enumerate() {
+            let up_to = reader.place.map_or(0, place_of);
+            let wanted = (1..=up_to)
+                .zip(&self.log)
+                .filter(|(place, event)| Self::is_for(reader, *place, **event))
+                .map(|(place, _)| place);
+            let mut seen = reader.seen.iter().copied().peekable();
+            for place in wanted {
+                if seen.next_if_eq(&place).is_none() {
+                    let is_told = |(after, to): &(u64, u64)| *after < place && place <= *to;
+                    assert!(
+                        reader.gaps.iter().any(is_told),
+                        "{which} has not seen {place}, nor was it told: {:?} {:?}",
+                        reader.seen,
+                        reader.gaps
+                    );
+                }
+            }
+            assert_eq!(seen.next(), None, "{which} has seen {:?}", reader.seen);
+        }
+    }
+}
+
+async fn turn(turns: usize) {
+    for _ in 0..turns {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn simulate(ring: usize, ring_bytes: u64, readers: &[(usize, usize, bool)], steps: &[Step]) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(ring, ring_bytes, readers).await;
+        for step in steps {
+            world.take(step).await;
+            world.check();
+        }
+        // Everyone comes to the end: past what matches by progress.
+        for reader in 0..readers.len() {
+            world.read(reader, 1, true);
+        }
+        for _ in 0..4 {
+            for reader in 0..readers.len() {
+                world.read(reader, usize::MAX, true);
+            }
+            tokio::time::sleep(Duration::from_secs(16)).await;
+            turn(20).await;
+        }
+        world.check();
+        let end = u64::try_from(world.log.len()).unwrap();
+        for reader in &world.readers {
+            assert_eq!(
+                reader.place.map_or(0, place_of),
+                end,
+                "it is not told the end"
+            );
+        }
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn each_reader_sees_what_matches_once_in_order_or_is_told_of_a_gap(
+        ring in 1..9_usize,
+        ring_bytes in prop_oneof![Just(u64::MAX), 1..6_000_u64],
+        readers in vec((0..6_usize, 0..5_usize, any::<bool>()), 1..6),
+        steps in vec(step(), 0..120),
+    ) {
+        simulate(ring, ring_bytes, &readers, &steps);
+    }
+}
