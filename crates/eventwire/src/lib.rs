@@ -18,3 +18,5 @@ pub use eventwire_sse_hub as sse_hub;
 pub use eventwire_store as store;
 #[cfg(feature = "store-file")]
 pub use eventwire_store_file as store_file;
+#[cfg(feature = "takeover")]
+pub use eventwire_takeover as takeover;

@@ -7,7 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 /// Package, and what it may depend on. `docs/architecture.md` has the reasons.
-const ALLOWED: [(&str, &[&str]); 12] = [
+const ALLOWED: [(&str, &[&str]); 13] = [
     (
         "eventwire-sse",
         &["bytes", "memchr", "serde", "serde_json", "simdutf8"],
@@ -130,6 +130,25 @@ const ALLOWED: [(&str, &[&str]); 12] = [
         ],
     ),
     (
+        "eventwire-takeover",
+        &[
+            "bytes",
+            "eventwire-feed",
+            "eventwire-sse",
+            "foldhash",
+            "futures-core",
+            "futures-util",
+            "http",
+            "http-body",
+            "httpdate",
+            "hyper",
+            "pin-project-lite",
+            "slab",
+            "tokio",
+            "tracing",
+        ],
+    ),
+    (
         "eventwire",
         &[
             "eventwire-cqrs",
@@ -140,6 +159,7 @@ const ALLOWED: [(&str, &[&str]); 12] = [
             "eventwire-sse-hub",
             "eventwire-store",
             "eventwire-store-file",
+            "eventwire-takeover",
         ],
     ),
     // Programs over all of them, not libraries: they may use what they like.
