@@ -1,10 +1,13 @@
 use std::error::Error;
 use std::io;
 use std::net::IpAddr;
+use std::os::fd::AsFd as _;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use eventwire::gateway::PeerAddress;
+use eventwire::takeover::{self, Served, Serving, Writers};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
@@ -40,6 +43,8 @@ pub(crate) struct Connection {
     pub(crate) socket: TcpStream,
     pub(crate) peer: IpAddr,
     pub(crate) stalled_after: Duration,
+    /// Who writes event streams of HTTP/1.1 in hyper's place.
+    pub(crate) writers: Option<Writers>,
     pub(crate) stopping: Stopping,
 }
 
@@ -65,7 +70,7 @@ impl Connection {
         let service = TowerToHyperService::new(service);
         let protocol = tokio::select! {
             protocol = timeout(HEAD_WITHIN, speaks_http2(&self.socket)) => protocol,
-            () = self.stopping => return,
+            () = self.stopping.clone() => return,
         };
         let mut io = TimeoutStream::new(self.socket);
         io.set_write_timeout(Some(self.stalled_after));
@@ -80,11 +85,20 @@ impl Connection {
                 graceful.watch(connection).await
             }
             Ok(Ok(false)) => {
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
+                let mut http = http1::Builder::new();
+                // A chunk and its length leave in one piece, which costs less than its parts.
+                http.timer(TokioTimer::new())
                     .header_read_timeout(HEAD_WITHIN)
-                    .serve_connection(io, service);
-                graceful.watch(connection).await
+                    .writev(false);
+                match self.writers {
+                    Some(writers) => {
+                        // Whoever has the watcher is waited for.
+                        let _graceful = graceful;
+                        let serving = takeover::serve(&http, io, service);
+                        serve_or_write(serving, &writers, self.stopping).await
+                    }
+                    None => graceful.watch(http.serve_connection(io, service)).await,
+                }
             }
             // It said nothing, and is owed nothing.
             Ok(Err(_)) | Err(_) => return,
@@ -105,6 +119,43 @@ impl Connection {
         socket.set_tcp_user_timeout(Some(self.stalled_after))?;
         Ok(())
     }
+}
+
+/// A socket whose writes are timed.
+type TimedIo = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
+
+/// Serves a connection of HTTP/1.1, and leaves it to the writers where it becomes an event stream.
+async fn serve_or_write<S, B>(
+    mut serving: Serving<TimedIo, S, B>,
+    writers: &Writers,
+    stopping: Stopping,
+) -> hyper::Result<()>
+where
+    S: hyper::service::Service<Request<Incoming>, Response = Response<B>>,
+    S::Error: Into<Box<dyn Error + Send + Sync>>,
+    B: Body + 'static,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    let served = tokio::select! {
+        served = &mut serving => served,
+        () = stopping => {
+            serving.graceful_shutdown();
+            serving.await
+        }
+    };
+    if let Served::Begun(io, answer) = served? {
+        match untimed(&io) {
+            Ok(socket) => writers.write(socket, answer),
+            Err(error) => tracing::warn!(%error, "cannot take a connection over"),
+        }
+    }
+    Ok(())
+}
+
+/// The socket again, without the timer, which is pinned around it.
+fn untimed(io: &TimedIo) -> io::Result<TcpStream> {
+    let descriptor = io.inner().get_ref().as_fd().try_clone_to_owned()?;
+    TcpStream::from_std(descriptor.into())
 }
 
 /// Which protocol a client speaks, by its first bytes, which stay where they are.

@@ -5,6 +5,7 @@ mod support {
     pub(crate) mod chat;
     pub(crate) mod http;
     pub(crate) mod installed;
+    pub(crate) mod mode;
     pub(crate) mod picture;
     pub(crate) mod port;
     pub(crate) mod program;
@@ -20,8 +21,17 @@ use serde_json::{Value, json};
 use support::browser::{Browser, Engine, Programs, Tab};
 use support::chat::Place;
 use support::http::{Http, Message};
+use support::mode::{Mode, in_both_modes};
 use support::picture;
 use support::refusing::Refusing;
+
+in_both_modes! {
+    two_tabs_talk_on_through_a_killed_server,
+    two_tabs_talk_on_through_a_killed_server_in_firefox,
+    a_message_outlives_the_page_it_was_typed_in,
+    a_refused_message_can_be_sent_again_or_given_up,
+    a_log_that_was_replaced_is_shown_from_its_beginning,
+}
 
 const DESKTOP: (u32, u32) = (1280, 800);
 const PHONE: (u32, u32) = (390, 844);
@@ -44,21 +54,19 @@ enum Absence {
     Refusal,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_tabs_talk_on_through_a_killed_server() {
-    two_tabs(Engine::Chromium).await;
+async fn two_tabs_talk_on_through_a_killed_server(mode: Mode) {
+    two_tabs(Engine::Chromium, mode).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_tabs_talk_on_through_a_killed_server_in_firefox() {
-    two_tabs(Engine::Firefox).await;
+async fn two_tabs_talk_on_through_a_killed_server_in_firefox(mode: Mode) {
+    two_tabs(Engine::Firefox, mode).await;
 }
 
-async fn two_tabs(engine: Engine) {
+async fn two_tabs(engine: Engine, mode: Mode) {
     let Some(programs) = Programs::find(engine) else {
         return;
     };
-    let place = Place::new();
+    let place = Place::new(mode);
     let mut server = place.start();
     let first = Http::of(&place)
         .post("first", "Eve", "I was here first")
@@ -131,12 +139,11 @@ async fn two_tabs(engine: Engine) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_message_outlives_the_page_it_was_typed_in() {
+async fn a_message_outlives_the_page_it_was_typed_in(mode: Mode) {
     let Some(programs) = Programs::find(Engine::Chromium) else {
         return;
     };
-    let place = Place::new();
+    let place = Place::new(mode);
     let server = place.start();
     let browser = Browser::start(&programs).await;
     let mut ada = Person::enter(&browser, &place, "Ada").await;
@@ -153,12 +160,11 @@ async fn a_message_outlives_the_page_it_was_typed_in() {
     assert_eq!(ada.shown().await.len(), 1);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_message_can_be_sent_again_or_given_up() {
+async fn a_refused_message_can_be_sent_again_or_given_up(mode: Mode) {
     let Some(programs) = Programs::find(Engine::Chromium) else {
         return;
     };
-    let place = Place::new();
+    let place = Place::new(mode);
     let _server = place.start();
     let http = Http::of(&place);
     let browser = Browser::start(&programs).await;
@@ -184,12 +190,11 @@ async fn a_refused_message_can_be_sent_again_or_given_up() {
     assert_eq!(ada.shown().await, http.history().await);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_log_that_was_replaced_is_shown_from_its_beginning() {
+async fn a_log_that_was_replaced_is_shown_from_its_beginning(mode: Mode) {
     let Some(programs) = Programs::find(Engine::Chromium) else {
         return;
     };
-    let place = Place::new();
+    let place = Place::new(mode);
     let server = place.start();
     let browser = Browser::start(&programs).await;
     let mut ada = Person::enter(&browser, &place, "Ada").await;
@@ -197,7 +202,7 @@ async fn a_log_that_was_replaced_is_shown_from_its_beginning() {
     ada.sees("In the old log").await;
     server.kill();
 
-    let place = Place::at(place.address());
+    let place = Place::at(place.address(), mode);
     let _server = place.start();
     ada.types("In the new log").await;
     ada.sees("In the new log").await;

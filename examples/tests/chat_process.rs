@@ -5,6 +5,7 @@ mod support {
     pub(crate) mod blocks;
     pub(crate) mod chat;
     pub(crate) mod http;
+    pub(crate) mod mode;
     pub(crate) mod port;
     pub(crate) mod program;
     pub(crate) mod tail;
@@ -23,16 +24,23 @@ use tokio::time::sleep;
 use support::blocks::{Block, Blocks};
 use support::chat::Place;
 use support::http::{Http, Message};
+use support::mode::{Mode, in_both_modes};
 use support::tail::Tail;
+
+in_both_modes! {
+    what_was_answered_survives_kills_once_and_in_order,
+    a_key_stands_for_one_request_over_restarts,
+    sigterm_ends_open_streams_after_what_was_answered,
+    the_page_comes_with_the_server,
+}
 
 const WRITERS: usize = 4;
 const KILLS: u32 = 30;
 /// At most so many answers between a start and the next kill; sometimes none.
 const ANSWERS_BETWEEN_KILLS: usize = 100;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_answered_survives_kills_once_and_in_order() {
-    let place = Place::new();
+async fn what_was_answered_survives_kills_once_and_in_order(mode: Mode) {
+    let place = Place::new(mode);
     let mut server = place.start();
     let tail = Tail::of(Http::of(&place));
     let (answers, mut answered) = watch::channel(0_usize);
@@ -112,9 +120,8 @@ async fn write(
     receipts
 }
 
-#[tokio::test]
-async fn a_key_stands_for_one_request_over_restarts() {
-    let place = Place::new();
+async fn a_key_stands_for_one_request_over_restarts(mode: Mode) {
+    let place = Place::new(mode);
     let server = place.start();
     let (status, first) = Http::of(&place)
         .post("key", "Ada", "once")
@@ -139,9 +146,8 @@ async fn a_key_stands_for_one_request_over_restarts() {
     assert_eq!(http.history().await.len(), 1);
 }
 
-#[tokio::test]
-async fn sigterm_ends_open_streams_after_what_was_answered() {
-    let place = Place::new();
+async fn sigterm_ends_open_streams_after_what_was_answered(mode: Mode) {
+    let place = Place::new(mode);
     let http = Http::of(&place);
     let server = place.start();
     let mut streams = JoinSet::new();
@@ -177,9 +183,8 @@ async fn sigterm_ends_open_streams_after_what_was_answered() {
     }
 }
 
-#[tokio::test]
-async fn the_page_comes_with_the_server() {
-    let place = Place::new();
+async fn the_page_comes_with_the_server(mode: Mode) {
+    let place = Place::new(mode);
     let http = Http::of(&place);
     let _server = place.start();
     for (path, media_type, holds) in [

@@ -1,5 +1,9 @@
 //! Peers that die without a word, do not read, say nothing, or come and go in a burst.
 
+mod support {
+    pub(crate) mod mode;
+}
+
 use std::fs;
 use std::io;
 use std::net::SocketAddr;
@@ -15,12 +19,22 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
+use support::mode::{Mode, in_both_modes};
+
+in_both_modes! {
+    who_does_not_read_is_closed_in_time_and_holds_nobodys_place,
+    who_says_nothing_or_half_a_head_is_closed,
+    a_burst_of_connects_and_resets_leaves_nothing,
+}
+
 /// A server in this process, over a store in memory.
 async fn serve(
     store: &MemoryStore,
+    mode: Mode,
     limits: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
 ) -> SocketAddr {
     let options = ["test", "--listen", "127.0.0.1:0", "--stalled-after", "1s"];
+    let options = options.iter().chain(mode.flags());
     let server = Server::bind(ListenOptions::parse_from(options))
         .await
         .expect("a port is free");
@@ -63,8 +77,7 @@ async fn is_open_within(address: SocketAddr, time: Duration) -> bool {
     false
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_does_not_read_is_closed_in_time_and_holds_nobodys_place() {
+async fn who_does_not_read_is_closed_in_time_and_holds_nobodys_place(mode: Mode) {
     let store = MemoryStore::new();
     let event_type = EventType::new("large").expect("a type");
     for _ in 0..30 {
@@ -73,7 +86,7 @@ async fn who_does_not_read_is_closed_in_time_and_holds_nobodys_place() {
         let appended = store.append(Append::new().event(event)).await;
         appended.expect("memory takes it");
     }
-    let address = serve(&store, |gateway| gateway.max_streams(1)).await;
+    let address = serve(&store, mode, |gateway| gateway.max_streams(1)).await;
     let stalled = ask(address).await.expect("a connection");
     sleep(Duration::from_millis(300)).await;
     let refused = status(address).await.expect("an answer");
@@ -85,9 +98,8 @@ async fn who_does_not_read_is_closed_in_time_and_holds_nobodys_place() {
     drop(stalled);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_says_nothing_or_half_a_head_is_closed() {
-    let address = serve(&MemoryStore::new(), |gateway| gateway).await;
+async fn who_says_nothing_or_half_a_head_is_closed(mode: Mode) {
+    let address = serve(&MemoryStore::new(), mode, |gateway| gateway).await;
     let mut connections = Vec::new();
     for said in [&b""[..], b"P", b"GET /events HTTP/1.1\r\nhost: h"] {
         let mut socket = TcpStream::connect(address).await.expect("a connection");
@@ -102,12 +114,11 @@ async fn who_says_nothing_or_half_a_head_is_closed() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_burst_of_connects_and_resets_leaves_nothing() {
-    let address = serve(&MemoryStore::new(), |gateway| gateway.max_streams(1)).await;
+async fn a_burst_of_connects_and_resets_leaves_nothing(mode: Mode) {
+    let address = serve(&MemoryStore::new(), mode, |gateway| gateway.max_streams(1)).await;
     let open = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
     let before = open();
-    for number in 0..2000 {
+    for number in 0..10_000 {
         let Ok(socket) = ask(address).await else {
             continue;
         };

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use super::mode::Mode;
 use super::port::free_port;
 use super::program::program;
 
@@ -20,17 +21,19 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) struct Place {
     address: SocketAddr,
     data: TempDir,
+    mode: Mode,
 }
 
 impl Place {
-    pub(crate) fn new() -> Self {
-        Self::at((Ipv4Addr::LOCALHOST, free_port()).into())
+    pub(crate) fn new(mode: Mode) -> Self {
+        Self::at((Ipv4Addr::LOCALHOST, free_port()).into(), mode)
     }
 
     /// With nothing in its directory yet.
-    pub(crate) fn at(address: SocketAddr) -> Self {
+    pub(crate) fn at(address: SocketAddr, mode: Mode) -> Self {
         Self {
             address,
+            mode,
             data: tempfile::tempdir().expect("a directory for temporary files"),
         }
     }
@@ -58,6 +61,7 @@ impl Place {
         let mut child = Command::new(program("chat"))
             .args(["--listen", &self.address.to_string(), "--data"])
             .arg(self.data.path())
+            .args(self.mode.flags())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
