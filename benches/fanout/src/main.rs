@@ -45,6 +45,8 @@ struct Options {
 pub enum Contestant {
     /// A feed over the store in memory, its body on hyper's HTTP/1.1.
     Eventwire,
+    /// The same, its sockets taken over from hyper after the head.
+    TakeOver,
     /// axum, every event encoded once, a broadcast channel: what a careful person writes.
     AxumBytes,
     /// axum's `Sse` over a broadcast channel: what everyone writes.
@@ -57,6 +59,7 @@ impl Contestant {
     fn name(self) -> &'static str {
         match self {
             Self::Eventwire => "eventwire",
+            Self::TakeOver => "eventwire, taken over",
             Self::AxumBytes => "axum + Bytes",
             Self::AxumSse => "axum Sse",
             Self::Raw => "raw, a write an event",

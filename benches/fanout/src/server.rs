@@ -3,18 +3,21 @@
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use axum::response::sse::{Event, Sse};
 use axum::routing::get;
 use bytes::Bytes;
-use eventwire_feed::{Feed, FeedOptions, Follow, From};
+use eventwire_feed::{Feed, FeedOptions, Follow, From, Offer};
 use eventwire_sse_body::SseResponse;
 use eventwire_store::{Append, EventStore, EventType, MemoryStore, NewEvent, Query, StreamName};
+use eventwire_takeover::{Served, WriterOptions, Writers};
 use futures_util::StreamExt;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::broadcast;
 use tokio_stream::wrappers::BroadcastStream;
 
@@ -22,6 +25,9 @@ use crate::Contestant;
 
 /// A payload that makes a block of some 214 bytes.
 const PAYLOAD_BYTES: usize = 150;
+
+/// How long our own streams are silent at most.
+const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// What channels hold: more than is ever published at once.
 const HELD: usize = 4096;
@@ -35,7 +41,8 @@ pub fn run(contestant: Contestant) -> io::Result<()> {
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         say(listener.local_addr()?)?;
         match contestant {
-            Contestant::Eventwire => eventwire(listener).await,
+            Contestant::Eventwire => eventwire(listener, false).await,
+            Contestant::TakeOver => eventwire(listener, true).await,
             Contestant::AxumBytes => axum_bytes(listener).await,
             Contestant::AxumSse => axum_sse(listener).await,
             Contestant::Raw => raw(listener).await,
@@ -74,26 +81,16 @@ fn payload() -> String {
     format!("{{\"text\":\"{}\"}}", "x".repeat(PAYLOAD_BYTES))
 }
 
-async fn eventwire(listener: TcpListener) -> io::Result<()> {
+async fn eventwire(listener: TcpListener, is_taken_over: bool) -> io::Result<()> {
     let store = MemoryStore::new();
     let feed = Feed::start(store.clone(), FeedOptions::default())
         .await
         .map_err(io::Error::other)?;
+    let one = const { NonZeroUsize::new(1).expect("not zero") };
+    let writers = is_taken_over.then(|| Writers::start(WriterOptions::default().tasks(one)));
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
-            let feed = feed.clone();
-            tokio::spawn(async move {
-                socket.set_nodelay(true)?;
-                let service = service_fn(move |_| {
-                    let follow = Follow::new(Query::all()).from(From::End);
-                    let response = SseResponse::new(feed.follow(follow)).into_response();
-                    async move { Ok::<_, std::convert::Infallible>(response) }
-                });
-                let served = hyper::server::conn::http1::Builder::new()
-                    .writev(false)
-                    .serve_connection(TokioIo::new(socket), service);
-                served.await.map_err(io::Error::other)
-            });
+            tokio::spawn(answer(socket, feed.clone(), writers.clone()));
         }
     });
     let stream = StreamName::new("room-1").map_err(io::Error::other)?;
@@ -103,6 +100,31 @@ async fn eventwire(listener: TcpListener) -> io::Result<()> {
         let event = || NewEvent::new(event_type.clone(), payload());
         let append = Append::to(stream.clone()).extend((0..count).map(|_| event()));
         store.append(append).await.map_err(io::Error::other)?;
+    }
+    Ok(())
+}
+
+/// Serves a connection with hyper; with writers, as far as the head of its stream.
+async fn answer(socket: TcpStream, feed: Feed, writers: Option<Writers>) -> io::Result<()> {
+    socket.set_nodelay(true)?;
+    let service = service_fn(move |_| {
+        let follow = Follow::new(Query::all()).from(From::End);
+        let offer = Offer::new(feed.clone(), follow, HEARTBEAT);
+        let mut response = SseResponse::new(offer.frames())
+            .heartbeat(HEARTBEAT)
+            .into_response();
+        response.extensions_mut().insert(offer);
+        async move { Ok::<_, std::convert::Infallible>(response) }
+    });
+    let mut http = hyper::server::conn::http1::Builder::new();
+    let io = TokioIo::new(socket);
+    let Some(writers) = writers else {
+        let served = http.writev(false).serve_connection(io, service);
+        return served.await.map_err(io::Error::other);
+    };
+    let served = eventwire_takeover::serve(&http, io, service);
+    if let Served::Begun(io, answer) = served.await.map_err(io::Error::other)? {
+        writers.write(io.into_inner(), answer);
     }
     Ok(())
 }
