@@ -7,11 +7,11 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use eventwire_store::{
-    Append, Category, CheckpointStore, Consumer, Epoch, EventStore, EventType, Expect,
-    IdempotencyKey, Item, NewEvent, Position, Query, ReadOptions, RecordedEvent, SnapshotName,
-    SnapshotStore, StreamName, Tag, Uuid, Version,
+    Append, AppendError, Category, CheckpointStore, Consumer, Epoch, EventStore, EventType, Expect,
+    IdempotencyKey, Item, NewEvent, Position, Query, ReadOptions, RecordedEvent, Retention,
+    SnapshotName, SnapshotStore, StreamName, Tag, Uuid, Version,
 };
-use eventwire_store_file::{FileOptions, FileStore};
+use eventwire_store_file::{FileFollower, FileOptions, FileStore, Original, restore, verify};
 use futures_executor::block_on;
 use tempfile::TempDir;
 
@@ -38,11 +38,11 @@ fn copy_all(from: &Path, to: &Path) {
     }
 }
 
-fn events(store: &FileStore) -> Vec<RecordedEvent> {
+fn events(store: &(impl EventStore + ?Sized)) -> Vec<RecordedEvent> {
     matching(store, Query::all())
 }
 
-fn matching(store: &FileStore, query: Query) -> Vec<RecordedEvent> {
+fn matching(store: &(impl EventStore + ?Sized), query: Query) -> Vec<RecordedEvent> {
     block_on(async {
         let mut items = store.read(query, ReadOptions::all());
         let mut events = Vec::new();
@@ -213,4 +213,118 @@ fn an_index_that_is_made_again_is_the_same() {
     store.close();
     let again = indexes.map(|path| fs::read(path).unwrap());
     assert!(again == bytes, "the bytes are others");
+}
+
+/// The image of a store that was trimmed and compacted: a remainder of the first segment, segments
+/// with stubs, a stream that was trimmed and one that was deleted, and how far it was shown. Its
+/// indexes are left to be made.
+const COMPACTED: [&str; 8] = [
+    r#"7 room-1@3 posted ["by:grace"] "" "202 bytes""#,
+    r#"10 room-1@4 edited ["by:ada"] "" "203 bytes""#,
+    r#"13 room-1@5 posted ["by:grace"] "" "203 bytes""#,
+    r#"15 room-0@5 edited ["by:grace"] "" "203 bytes""#,
+    r#"16 room-1@6 posted ["by:ada"] "" "603 bytes""#,
+    r#"18 room-0@6 posted ["by:ada"] "" "203 bytes""#,
+    r#"19 room-1@7 posted ["by:grace"] "" "203 bytes""#,
+    r#"21 - noted [] "" "last""#,
+];
+
+const COMPACTED_EPOCH: u64 = 0x08ed_eb96_7b1d;
+
+fn holds_what_was_kept(store: &(impl EventStore + ?Sized)) {
+    assert_eq!(
+        events(store).iter().map(line).collect::<Vec<_>>(),
+        COMPACTED
+    );
+    let room = |number: u8| StreamName::new(format!("room-{number}")).unwrap();
+    for (query, expected) in [
+        (Query::stream(room(0)), &[3, 5][..]),
+        (Query::stream(room(2)), &[]),
+        (Query::tags([Tag::new("by:ada").unwrap()]), &[1, 4, 5]),
+        (Query::types([EventType::new("edited").unwrap()]), &[1, 3]),
+        (
+            Query::category(Category::new("room").unwrap()),
+            &[0, 1, 2, 3, 4, 5, 6],
+        ),
+    ] {
+        let found: Vec<_> = matching(store, query).iter().map(line).collect();
+        let expected: Vec<_> = expected.iter().map(|&at: &usize| COMPACTED[at]).collect();
+        assert_eq!(found, expected);
+    }
+    // Of segments that are gone, and of events that left a stub.
+    for (request, position, stream, version) in [(2, 2, 2, 1), (3, 3, 0, 1), (9, 9, 0, 3)] {
+        let key = IdempotencyKey::new(format!("request-{request}")).unwrap();
+        let recalled = block_on(store.recall(key)).unwrap().unwrap();
+        assert_eq!(recalled.appended.last(), Position::from_parts(0, position));
+        assert_eq!(
+            recalled.appended.version_of(&room(stream)),
+            Version::new(version)
+        );
+    }
+}
+
+#[test]
+fn a_compacted_format_1_is_read() {
+    let directory = copy("format-1-compacted");
+    let path = directory.path();
+    assert_eq!(verify(path, |_| {}).unwrap().findings, []);
+    let follower = FileFollower::open(path).unwrap();
+    holds_what_was_kept(&follower);
+
+    let restored = tempfile::tempdir().unwrap();
+    restore(path, restored.path(), Original::EndedThere, |_| {}).unwrap();
+    for path in [path, restored.path()] {
+        let store = FileStore::open(path).unwrap();
+        assert_eq!(store.epoch(), Epoch::new(COMPACTED_EPOCH));
+        assert_eq!(
+            (store.recovery().segments, store.recovery().segments_read),
+            (5, 5)
+        );
+        holds_what_was_kept(&store);
+        let dropped_to = block_on(store.dropped_to()).unwrap();
+        assert_eq!(dropped_to, Position::from_parts(0, 5));
+        let view = block_on(store.checkpoint(Consumer::new("view").unwrap())).unwrap();
+        assert_eq!(view, Position::from_parts(0, 20));
+        assert!(matches!(
+            block_on(store.append(to("room-2", Expect::Any))),
+            Err(AppendError::Conflict(_))
+        ));
+        let next = to("room-0", Expect::Exact(Version::new(6).unwrap()));
+        let next = block_on(store.append(next)).unwrap();
+        assert_eq!(next.last(), Position::from_parts(0, 22));
+    }
+    let all = block_on(follower.wait_for(Position::from_parts(0, 22)));
+    all.unwrap();
+}
+
+fn to(room: &str, expect: Expect) -> Append {
+    let event = NewEvent::new(EventType::new("posted").unwrap(), "next");
+    Append::to(StreamName::new(room).unwrap())
+        .expect(expect)
+        .event(event)
+}
+
+/// An index of a segment that was rewritten is made from that alone, byte for byte.
+#[test]
+fn an_index_of_stubs_that_is_made_again_is_the_same() {
+    let directory = copy("format-1-compacted");
+    let indexes = directory.path().join("indexes");
+    let all = || {
+        let files = fs::read_dir(&indexes).unwrap().map(|file| file.unwrap());
+        let mut files: Vec<_> = files.map(|file| (file.file_name(), file.path())).collect();
+        files.sort_unstable();
+        let read = |(name, path)| (name, fs::read(path).unwrap());
+        files.into_iter().map(read).collect::<Vec<_>>()
+    };
+    let made = || {
+        let store = FileStore::open(directory.path()).unwrap();
+        assert_eq!(store.recovery().segments_read, 5);
+        holds_what_was_kept(&store);
+        store.close();
+        all()
+    };
+    let before = made();
+    assert_eq!(before.len(), 4);
+    fs::remove_dir_all(&indexes).unwrap();
+    assert!(made() == before, "the bytes are others");
 }
