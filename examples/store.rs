@@ -3,6 +3,7 @@
 //! Ends with status 0 where all is well, 1 where it could not be done, and 3 where the store is
 //! damaged.
 
+use std::fmt::Display;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,8 +11,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand, ValueEnum};
 use eventwire::store::Position;
 use eventwire::store_file::{
-    Backup, FileStore, GiveUp, Original, Progress, RepairError, Repaired, Report, repair, restore,
-    verify,
+    Backup, Compacted, FileStore, GiveUp, Original, Progress, RepairError, Repaired, Report, Stat,
+    backup, repair, restore, stat, verify,
 };
 use eventwire_examples::Failure;
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
@@ -41,7 +42,21 @@ enum Command {
         #[arg(long, value_name = "POSITION")]
         give_up_from: Option<Position>,
     },
-    /// Copy a store; again into the same directory, only what is new
+    /// Say what is in a store, whether a process has it open or not
+    Stat {
+        /// The directory of the store
+        directory: PathBuf,
+        /// Say it as one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take what was dropped out of the files of a closed store
+    Compact {
+        /// The directory of the store
+        directory: PathBuf,
+    },
+    /// Copy a store, also one that a process has open; again into the same directory, only what
+    /// is new
     Backup {
         /// The directory of the store
         from: PathBuf,
@@ -91,9 +106,29 @@ fn main() -> Result<ExitCode, Failure> {
             bar.finish_and_clear();
             return say_repaired(done);
         }
+        Command::Stat { directory, json } => {
+            bar.set_style(ProgressStyle::with_template(
+                "{bar:40} {pos} of {len} indexes",
+            )?);
+            let found = stat(directory, on_progress)?;
+            bar.finish_and_clear();
+            if json {
+                writeln!(out, "{}", json_of(&found))?;
+            } else {
+                say_stat(&found)?;
+            }
+        }
+        Command::Compact { directory } => {
+            // Opening would make a store where there is none.
+            stat(&directory, |_| {})?;
+            let store = FileStore::open(directory)?;
+            let done = store.compact(on_progress)?;
+            store.close();
+            bar.finish_and_clear();
+            say_compacted(&done)?;
+        }
         Command::Backup { from, to } => {
-            let store = FileStore::open(from)?;
-            let done = store.backup(&to, on_progress)?;
+            let done = backup(from, &to, on_progress)?;
             bar.finish_and_clear();
             say_copied(&done)?;
         }
@@ -178,6 +213,125 @@ fn say_repaired(done: Result<Repaired, RepairError>) -> Result<ExitCode, Failure
         Ok(_) => writeln!(out, "whole: there is nothing to repair")?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What there is to be said of a store: what it is called in JSON and to people, and its value.
+fn entries(stat: &Stat) -> Vec<(&'static str, &'static str, Value)> {
+    let bytes = |bytes: u64| Value::Bytes(bytes);
+    let count = |count: u64| Value::Count(count);
+    let files = |files: usize| Value::Count(files.try_into().unwrap_or(u64::MAX));
+    let text = |text: &dyn Display| Value::Text(text.to_string());
+    vec![
+        ("store", "store", text(&stat.store)),
+        ("epoch", "epoch", text(&stat.epoch)),
+        ("format", "format version", count(stat.format.into())),
+        ("head", "last position", text(&stat.head)),
+        (
+            "dropped_to",
+            "dropped up to position",
+            text(&stat.dropped_to),
+        ),
+        ("events", "events", count(stat.events)),
+        (
+            "events_dropped",
+            "events that were dropped",
+            count(stat.events_dropped),
+        ),
+        ("streams", "streams", count(stat.streams)),
+        (
+            "streams_trimmed",
+            "streams that were trimmed",
+            count(stat.streams_trimmed),
+        ),
+        (
+            "streams_deleted",
+            "streams that were deleted",
+            count(stat.streams_deleted),
+        ),
+        ("types", "types", count(stat.types)),
+        ("tags", "tags", count(stat.tags)),
+        ("keys", "idempotency keys", count(stat.keys)),
+        (
+            "consumers",
+            "consumers with a checkpoint",
+            count(stat.consumers),
+        ),
+        ("segments", "segments", files(stat.segments)),
+        (
+            "segment_bytes",
+            "size of the segments",
+            bytes(stat.segment_bytes),
+        ),
+        ("indexes", "indexes", files(stat.indexes)),
+        (
+            "index_bytes",
+            "size of the indexes",
+            bytes(stat.index_bytes),
+        ),
+        ("remainders", "remainders", files(stat.remainders)),
+        (
+            "remainder_bytes",
+            "size of the remainders",
+            bytes(stat.remainder_bytes),
+        ),
+        (
+            "segments_to_compact",
+            "segments to compact",
+            files(stat.segments_to_compact),
+        ),
+        (
+            "bytes_to_compact",
+            "given back by compacting",
+            bytes(stat.bytes_to_compact),
+        ),
+    ]
+}
+
+enum Value {
+    Count(u64),
+    Bytes(u64),
+    /// Of letters, digits and hyphens.
+    Text(String),
+}
+
+fn json_of(stat: &Stat) -> String {
+    let entries = entries(stat)
+        .into_iter()
+        .map(|(name, _, value)| match value {
+            Value::Count(number) | Value::Bytes(number) => format!("\"{name}\":{number}"),
+            Value::Text(text) => format!("\"{name}\":\"{text}\""),
+        });
+    format!("{{{}}}", entries.collect::<Vec<_>>().join(","))
+}
+
+fn say_stat(stat: &Stat) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    for (_, name, value) in entries(stat) {
+        match value {
+            Value::Count(number) => writeln!(out, "{name:<28}{}", HumanCount(number))?,
+            Value::Bytes(bytes) => writeln!(out, "{name:<28}{}", HumanBytes(bytes))?,
+            Value::Text(text) => writeln!(out, "{name:<28}{text}")?,
+        }
+    }
+    Ok(())
+}
+
+fn say_compacted(done: &Compacted) -> Result<(), Failure> {
+    let mut out = io::stdout();
+    writeln!(
+        out,
+        "compacted: {} segments written again, {} removed, {} given back",
+        done.segments_rewritten,
+        done.segments_removed,
+        HumanBytes(done.bytes)
+    )?;
+    if !done.is_complete {
+        writeln!(
+            out,
+            "the last segment holds dropped events still: compact again after the next append"
+        )?;
+    }
+    Ok(())
 }
 
 fn say_copied(done: &Backup) -> Result<(), Failure> {

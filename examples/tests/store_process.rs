@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use eventwire::store::{Append, EventStore as _, EventType, NewEvent};
+use eventwire::store::{Append, EventStore as _, EventType, NewEvent, Retention as _, StreamName};
 use eventwire::store_file::FileStore;
 use tempfile::TempDir;
 
@@ -110,6 +110,58 @@ async fn a_store_is_backed_up_and_restored() {
     let said = says(&["restore", &backup, &other, "--original", "ended"], 1);
     assert!(said.contains("is damaged at byte"), "{said}");
     FileStore::open(copy).expect("a restored store opens");
+}
+
+#[tokio::test]
+async fn a_store_is_described_and_compacted() {
+    let directory = written().await;
+    let store = path(&directory, "store");
+    let said = says(&["stat", &store], 0);
+    assert!(said.contains("events                      20\n"), "{said}");
+
+    let open = FileStore::open(&store).expect("it is whole");
+    let room = StreamName::new("room-1").expect("a name");
+    for number in 0..EVENTS {
+        let event_type = EventType::new("posted").expect("a name");
+        let event = NewEvent::new(event_type, format!("a secret {number}"));
+        let append = Append::to(room.clone()).event(event);
+        open.append(append).await.expect("the disk has room");
+    }
+    open.delete_stream(room).await.expect("the stream is there");
+    // As it is while a process has the store open.
+    let said = says(&["stat", &store, "--json"], 0);
+    let found: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
+    for (name, expected) in [
+        ("events", EVENTS),
+        ("events_dropped", EVENTS),
+        ("streams", 1),
+        ("streams_deleted", 1),
+        ("types", 1),
+        ("segments", 1),
+        ("segments_to_compact", 1),
+        ("format", 1),
+    ] {
+        assert_eq!(found[name], expected, "{name} in {said}");
+    }
+    assert_eq!(found["head"], "40", "{said}");
+    assert_eq!(found["epoch"], open.epoch().to_string(), "{said}");
+    assert!(says(&["compact", &store], 1).contains("is open in process"));
+    let copy = path(&directory, "copy");
+    let said = says(&["backup", &store, &copy], 0);
+    assert!(said.contains("up to position 40"), "{said}");
+    open.close();
+
+    let said = says(&["compact", &store], 0);
+    assert!(said.contains("1 segments written again"), "{said}");
+    let said = says(&["stat", &store, "--json"], 0);
+    let found: serde_json::Value = serde_json::from_str(&said).expect("it is JSON");
+    assert_eq!(found["bytes_to_compact"], 0, "{said}");
+    says(&["verify", &store], 0);
+    let absent = path(&directory, "absent");
+    for command in ["stat", "compact"] {
+        says(&[command, &absent], 1);
+    }
+    assert!(!Path::new(&absent).exists());
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use eventwire_store::Query;
 use crate::filing::{Filing, Place};
 use crate::index::{BadIndex, Hidden, Sealed, SealedIndex, Search, View};
 use crate::notes::Notes;
+use crate::report::Progress;
 use crate::rewriting::Rewriting;
 use crate::scan::{Frontier, Scan};
 use crate::segment::Segment;
@@ -31,16 +32,23 @@ pub struct Compacted {
 ///
 /// # Errors
 /// Of the medium, and of damage. What was done before stays done, and all is as it was else.
-pub(crate) fn compact(place: &Place) -> io::Result<Compacted> {
+pub(crate) fn compact(place: &Place, progress: &mut dyn FnMut(Progress)) -> io::Result<Compacted> {
     let before = files(&place.log.read())?;
     let mut compacted = Compacted::default();
     catch_up(place)?;
     let segments = left(&place.log.read());
+    let of = bytes_of(&segments)?;
+    let mut bytes = 0;
+    progress(Progress { bytes, of });
     for segment in segments {
+        // Before it is rewritten, which makes it shorter.
+        let length = segment.file.length()?;
         if rewrite(place, &segment)? {
             compacted.segments_rewritten += 1;
             catch_up(place)?;
         }
+        bytes += length;
+        progress(Progress { bytes, of });
     }
     let after = files(&place.log.read())?;
     let is_gone = |first: u64| after.iter().all(|&(other, _)| other != first);
@@ -77,6 +85,11 @@ fn catch_up(place: &Place) -> io::Result<()> {
 fn left(state: &State) -> Vec<Arc<Segment>> {
     let (_, left) = state.segments.split_last().expect("a log has a segment");
     left.to_vec()
+}
+
+fn bytes_of(segments: &[Arc<Segment>]) -> io::Result<u64> {
+    let lengths = segments.iter().map(|segment| segment.file.length());
+    lengths.sum()
 }
 
 /// The first positions of the segments that were left, and the lengths of their files.

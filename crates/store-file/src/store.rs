@@ -168,7 +168,20 @@ impl FileStore {
     /// meanwhile. It needs space for one file of the log at a time.
     ///
     /// Blocks until it is done: it reads and writes every file that is concerned. Files are
-    /// removed without it; the rest is left for it, so that you choose when.
+    /// removed without it; the rest is left for it, so that you choose when. `progress` counts the
+    /// bytes of all files of the log but the last, whether they are concerned or not.
+    ///
+    /// ```
+    /// # use eventwire_store_file::FileStore;
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let directory = tempfile::tempdir()?;
+    /// let store = FileStore::open(directory.path())?;
+    /// let compacted = store.compact(|progress| {
+    ///     println!("{} of {} bytes", progress.bytes, progress.of);
+    /// })?;
+    /// assert!(compacted.is_complete);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     /// [`KeepError::Backend`], also where the disk is full: what was done before stays done, and
@@ -178,8 +191,8 @@ impl FileStore {
     /// # Durability
     /// What was dropped is gone from the medium's files on return. The medium may keep copies of
     /// its own, and so do backups.
-    pub fn compact(&self) -> Result<Compacted, KeepError> {
-        self.handle.compact()
+    pub fn compact(&self, mut progress: impl FnMut(Progress)) -> Result<Compacted, KeepError> {
+        self.handle.compact(&mut progress)
     }
 
     /// Copies the log as it is shown now into a directory that is empty or does not exist, while
@@ -247,7 +260,7 @@ impl Handle {
             .expect("no code panics while it compacts the store")
     }
 
-    fn compact(&self) -> Result<Compacted, KeepError> {
+    fn compact(&self, progress: &mut dyn FnMut(Progress)) -> Result<Compacted, KeepError> {
         if let Some(failure) = self.log.failure() {
             let cause = Box::new(failure.clone());
             return Err(KeepError::Poisoned { cause });
@@ -261,7 +274,7 @@ impl Handle {
         let Some(place) = &*files else {
             return Err(KeepError::Closed);
         };
-        compact(place).map_err(|error| KeepError::Backend(Box::new(error)))
+        compact(place, progress).map_err(|error| KeepError::Backend(Box::new(error)))
     }
 
     fn submit(

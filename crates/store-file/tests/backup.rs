@@ -154,7 +154,7 @@ fn child() {
             let room = StreamName::new("room-1").unwrap();
             block_on(store.trim_stream(room, Keep::all().max_events(50))).unwrap();
             block_on(store.trim_log(Keep::all().max_events(1000))).unwrap();
-            store.compact().unwrap();
+            store.compact(|_| {}).unwrap();
         }
     }
 }

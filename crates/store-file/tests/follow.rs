@@ -61,7 +61,7 @@ fn child() {
             let room = StreamName::new("room-1").unwrap();
             block_on(store.trim_stream(room, keep)).unwrap();
             block_on(store.trim_log(Keep::all().max_events(150))).unwrap();
-            store.compact().unwrap();
+            store.compact(|_| {}).unwrap();
         }
     }
 }

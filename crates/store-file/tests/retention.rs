@@ -81,8 +81,12 @@ fn what_a_deleted_stream_held_is_gone_from_the_disk() {
     let deleted = block_on(store.delete_stream(stream("person-1"))).unwrap();
     assert_eq!(deleted.events, 300);
     assert!(is_on_disk(directory.path(), b"a secret of the first"));
-    let compacted = store.compact().unwrap();
+    let mut steps = Vec::new();
+    let compacted = store.compact(|progress| steps.push(progress)).unwrap();
     assert!(compacted.segments_rewritten > 2, "{compacted:?}");
+    assert!(steps.len() > 3 && steps.is_sorted_by_key(|step| step.bytes));
+    let (first, last) = (steps[0], steps[steps.len() - 1]);
+    assert_eq!((first.bytes, last.bytes), (0, last.of), "{steps:?}");
     assert!(
         compacted.bytes > 6000 && compacted.is_complete,
         "{compacted:?}"
@@ -119,7 +123,7 @@ fn what_a_deleted_stream_held_is_gone_from_the_disk() {
         let key = IdempotencyKey::new("next").unwrap();
         block_on(store.append(next.key(key))).unwrap();
         store.close();
-        assert!(matches!(store.compact(), Err(KeepError::Closed)));
+        assert!(matches!(store.compact(|_| {}), Err(KeepError::Closed)));
     }
 }
 
@@ -217,7 +221,7 @@ fn readers_are_shown_what_is_held_or_told_while_it_goes() {
                 block_on(store.trim_log(Keep::all().max_events(600))).unwrap();
                 let keep = Keep::all().max_events(3);
                 drop(block_on(store.trim_stream(stream("room-3"), keep)));
-                store.compact().unwrap();
+                store.compact(|_| {}).unwrap();
             }
         });
         for _ in 0..2 {

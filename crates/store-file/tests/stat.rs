@@ -88,7 +88,7 @@ fn a_store_is_described_whether_it_is_open_or_not() {
     assert!(after.segments_to_compact > 3);
 
     let store = open(path);
-    let compacted = store.compact().unwrap();
+    let compacted = store.compact(|_| {}).unwrap();
     assert!(
         compacted.bytes * 10 > after.bytes_to_compact * 8,
         "{compacted:?}, {after:?}"

@@ -45,7 +45,7 @@ fn restore(from: &Simulated) -> Simulated {
 fn compact_all(engine: &mut Engine) -> usize {
     let left = engine.committer.commit(&[Request::of_leaving()]).remove(0);
     left.expect("nothing fails");
-    let compacted = compact(&engine.place).expect("nothing fails");
+    let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
     compacted.segments_rewritten
 }
 

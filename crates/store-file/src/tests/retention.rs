@@ -314,7 +314,7 @@ fn compacting_takes_out_what_was_dropped_and_nothing_else() {
                 .expect("one answer")
                 .is_ok()
         );
-        let compacted = compact(&engine.place).expect("nothing fails");
+        let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
         assert!(compacted.segments_rewritten > 1, "{compacted:?}");
         assert!(compacted.bytes > 2000, "{compacted:?}");
         assert_eq!(payloads(&engine.log).expect("it can be read"), before);
@@ -330,7 +330,7 @@ fn compacting_takes_out_what_was_dropped_and_nothing_else() {
             }
         }
         assert!(compacted.is_complete, "{compacted:?}");
-        let again = compact(&engine.place).expect("nothing fails");
+        let again = compact(&engine.place, &mut |_| {}).expect("nothing fails");
         let nothing = Compacted {
             is_complete: true,
             ..Compacted::default()
@@ -363,7 +363,7 @@ fn an_end_at_any_operation_of_compacting_loses_nothing() {
         Fault::Error(ErrorKind::StorageFull),
     ] {
         survives_in(fault, &medium, &workload, |engine, _| {
-            drop(compact(&engine.place));
+            drop(compact(&engine.place, &mut |_| {}));
         });
     }
 }
@@ -377,7 +377,7 @@ fn an_index_of_another_generation_is_not_believed() {
     let indexes = medium.within("indexes");
     let old: Vec<_> = indexes.list().expect("nothing fails");
     let old: Vec<_> = old.iter().map(|name| (name, indexes.bytes(name))).collect();
-    let compacted = compact(&engine.place).expect("nothing fails");
+    let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
     drop(engine);
     for (name, bytes) in &old {
         let file = indexes.create(name).expect("nothing fails");
@@ -405,7 +405,7 @@ fn a_scan_goes_on_in_a_file_that_is_replaced_or_removed() {
     let found = |plan: Plan| Vec::from_iter(plan.read().expect("it can be read").events);
     let expected = found(plan(&engine));
     let planned = plan(&engine);
-    let compacted = compact(&engine.place).expect("nothing fails");
+    let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
     assert!(compacted.segments_rewritten > 0);
     assert_eq!(found(planned), expected);
 

@@ -141,7 +141,7 @@ impl Workload {
             }
             if !self.keeps_all && self.random.u8(..6) == 0 {
                 // What fails is left as it was.
-                drop(compact(&engine.place));
+                drop(compact(&engine.place, &mut |_| {}));
             }
             self.keep_snapshot(engine);
         }
