@@ -49,6 +49,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "crc-fast",
             "eventwire-store",
             "foldhash",
+            "hashbrown",
             "memmap2",
             "rustix",
             "thiserror",

@@ -8,7 +8,8 @@
 //! The number is that of rounds, in each of which everyone has a fifth of a second; medians are
 //! printed, and of each row the median ratio to the raw loop of its round. Events have 256 bytes,
 //! a stream out of 10,000, a type and a tag, and each append a guard on its stream. With `dcb`
-//! as second argument each also has a guard on a query. The directory is in the system's place
+//! as second argument each also has a guard on a query; what follows the second are the rows that
+//! are wanted, counted from 1. The directory is in the system's place
 //! for temporary files; `TMPDIR` chooses another.
 #![allow(clippy::print_stdout, reason = "what it measures is its output")]
 
@@ -71,14 +72,20 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
     let rounds = arguments.next().map_or(Ok(5), |text| text.parse())?;
     let has_query = arguments.next().is_some_and(|text| text == "dcb");
+    let rows: Vec<usize> = arguments.map(|row| row.parse()).collect::<Result<_, _>>()?;
+    let is_wanted = |row: usize| rows.is_empty() || rows.contains(&row);
+    let ways = WAYS.into_iter().zip(1..);
+    let ways: Vec<Way> = ways
+        .filter_map(|(way, row)| is_wanted(row).then_some(way))
+        .collect();
     let directory = tempfile::tempdir()?;
     let raw = Raw::new(&directory.path().join("raw"))?;
     let store = FileStore::open(directory.path().join("store"))?;
     let work = Work::new(&store, has_query)?;
-    let mut samples = vec![Vec::new(); WAYS.len()];
+    let mut samples = vec![Vec::new(); ways.len()];
     let mut next = 0;
     for _ in 0..rounds {
-        for (way, samples) in WAYS.iter().zip(&mut samples) {
+        for (way, samples) in ways.iter().zip(&mut samples) {
             let limit = raw.rate(way.batch())?;
             let (rate, events) = work.rate(*way, next)?;
             next += events;
@@ -87,7 +94,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     println!("| appends | events/s | raw batches of as many | ratio |");
     println!("|---|--:|--:|--:|");
-    for (way, samples) in WAYS.iter().zip(samples) {
+    for (way, samples) in ways.iter().zip(samples) {
         let name = match way {
             Way::Blocking(events) => format!("1 blocking writer, {events} an append"),
             Way::Threads(number) => format!("{number} blocking writers"),

@@ -24,12 +24,9 @@ enum State<R, A> {
         /// Whether threads block for it.
         is_blocking: bool,
     },
-    /// The answers by ticket, and the requests, which those who take the answers also free: they
-    /// are the ones who allocated them.
-    Answered {
-        answers: Vec<Option<A>>,
-        requests: Vec<R>,
-    },
+    /// The requests and their answers by ticket, until they are taken. The requests too, for
+    /// whoever made one is best placed to free it.
+    Answered(Vec<Option<(R, A)>>),
     /// The one who should have answered has gone.
     Abandoned,
 }
@@ -46,8 +43,8 @@ impl<R, A> Batch<R, A> {
     /// who must hold no lock then.
     pub(crate) fn answer(&self, requests: Vec<R>, answers: Vec<A>) -> Wakers {
         debug_assert_eq!(requests.len(), answers.len());
-        let answers = answers.into_iter().map(Some).collect();
-        self.settle(State::Answered { answers, requests })
+        let answered = requests.into_iter().zip(answers).map(Some);
+        self.settle(State::Answered(answered.collect()))
     }
 
     /// Ends all waiting without an answer, where there is none yet.
@@ -89,15 +86,13 @@ impl<R, A> Default for State<R, A> {
     }
 }
 
-impl<R: Default, A> State<R, A> {
-    /// What a ticket gets, and its request; `None` while it is to wait.
-    fn take(&mut self, number: usize) -> Option<(Option<A>, R)> {
+impl<R, A> State<R, A> {
+    /// What a ticket gets; `None` while it is to wait.
+    fn take(&mut self, number: usize) -> Option<Option<(R, A)>> {
         match self {
             Self::Waiting { .. } => None,
-            Self::Answered { answers, requests } => {
-                Some((answers[number].take(), mem::take(&mut requests[number])))
-            }
-            Self::Abandoned => Some((None, R::default())),
+            Self::Answered(answers) => Some(answers[number].take()),
+            Self::Abandoned => Some(None),
         }
     }
 }
@@ -117,7 +112,7 @@ impl Wakers {
     }
 }
 
-/// The claim to one answer of a batch; as a future, `None` where nobody is left to give it, or
+/// The claim to one answer of a batch and its request; as a future, `None` where nobody is left to give it, or
 /// where it was taken before. Safe to drop.
 #[must_use = "a future does nothing until it is polled"]
 pub(crate) struct Ticket<R, A> {
@@ -127,7 +122,7 @@ pub(crate) struct Ticket<R, A> {
     waker: Option<usize>,
 }
 
-impl<R: Default, A> Ticket<R, A> {
+impl<R, A> Ticket<R, A> {
     pub(crate) fn new(batch: Arc<Batch<R, A>>, number: usize) -> Self {
         Self {
             batch,
@@ -137,19 +132,16 @@ impl<R: Default, A> Ticket<R, A> {
     }
 
     /// The answer, if the batch is settled.
-    pub(crate) fn take(&self) -> Option<Option<A>> {
-        let taken = self.batch.lock().take(self.number);
-        taken.map(|(answer, _request)| answer)
+    pub(crate) fn take(&self) -> Option<Option<(R, A)>> {
+        self.batch.lock().take(self.number)
     }
 
     /// Blocks until the batch is settled.
-    pub(crate) fn wait(self) -> Option<A> {
+    pub(crate) fn wait(self) -> Option<(R, A)> {
         let mut state = self.batch.lock();
         loop {
-            if let Some((answer, request)) = state.take(self.number) {
-                drop(state);
-                drop(request);
-                return answer;
+            if let Some(answered) = state.take(self.number) {
+                return answered;
             }
             if let State::Waiting { is_blocking, .. } = &mut *state {
                 *is_blocking = true;
@@ -159,10 +151,10 @@ impl<R: Default, A> Ticket<R, A> {
     }
 }
 
-impl<R: Default, A> Future for Ticket<R, A> {
-    type Output = Option<A>;
+impl<R, A> Future for Ticket<R, A> {
+    type Output = Option<(R, A)>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<A>> {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<(R, A)>> {
         let this = self.get_mut();
         let mut state = this.batch.lock();
         if let State::Waiting { wakers, .. } = &mut *state {
@@ -175,9 +167,7 @@ impl<R: Default, A> Future for Ticket<R, A> {
             }
             return Poll::Pending;
         }
-        let taken = state.take(this.number);
-        drop(state);
-        Poll::Ready(taken.and_then(|(answer, _request)| answer))
+        Poll::Ready(state.take(this.number).flatten())
     }
 }
 

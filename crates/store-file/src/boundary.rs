@@ -226,7 +226,7 @@ impl Part {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::format::{FrameBuffer, Kind, Label, Placing, Trim};
+    use crate::format::{FrameBuffer, Kind, Label, Placing, Trim, nanoseconds};
     use crate::identity;
     use crate::request::Request;
     use crate::segment::{self, FRAMES_FROM, Segment};
@@ -276,7 +276,7 @@ mod tests {
                     position,
                     version: Version::new(versions[number]),
                     uuid: Uuid::from_u128(position.into()),
-                    recorded_at: at(recorded.0),
+                    recorded_at: nanoseconds(at(recorded.0)),
                 };
                 let mut frame = FrameBuffer::default();
                 frame.clear();
@@ -365,7 +365,7 @@ mod tests {
             let count = crate::format::u64_of(segments.iter().flatten().count());
             let trim = Trim::Log { to: trimmed.min(count) };
             let request = Request::of_trimming(Trimming::new(trim));
-            prop_assert!(engine.committer.commit(&[request]).remove(0).is_ok());
+            prop_assert!(engine.committer.ask(request).is_ok());
 
             let keep = Keep::all().max_age(Duration::from_secs(age));
             let mut expected = 0;

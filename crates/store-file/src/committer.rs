@@ -4,10 +4,11 @@ use std::time::{Duration, SystemTime};
 use eventwire_store::backend::{Log, assign_uuid};
 use eventwire_store::{AppendError, Appended, EventRef};
 
+use crate::answer::Answer;
 use crate::error::IoFailure;
 use crate::filing::{Filing, Place};
-use crate::format::{FrameBuffer, Note, Placing, frame_bytes, record_bytes, u64_of};
-use crate::index::{Kept, MemoryIndex, Sealed, SealedIndex};
+use crate::format::{FrameBuffer, Note, Placing, frame_bytes, nanoseconds, record_bytes, u64_of};
+use crate::index::{Home, Kept, MemoryIndex, Sealed, SealedIndex};
 use crate::judge::{Verdict, judge};
 use crate::log::SharedLog;
 use crate::number;
@@ -15,12 +16,9 @@ use crate::request::Request;
 use crate::segment::{FRAMES_FROM, Room, Tail};
 use crate::shown::{Beacon, Shown};
 
-/// The answer to an append. To a note alone, it has no positions.
-pub(crate) type Answer = Result<Appended, AppendError>;
-
 /// The part of what is enough for an index that is worth one when the store is closed; less is
 /// read faster than it is written.
-const REST: usize = 8;
+const REST: usize = 16;
 
 /// When a full disk is worth another try.
 const FULL_RETRY: Duration = Duration::from_secs(1);
@@ -37,7 +35,18 @@ pub(crate) struct Committer {
     /// Up to where an index that is sealed has the segment.
     sealed_to: u64,
     frame: FrameBuffer,
+    /// Of the events of one append; kept so that an append allocates nothing.
+    homes: Vec<Home>,
+    placings: Vec<Placing>,
     beacon: Beacon,
+}
+
+/// What the requests of a group have in common.
+struct Common {
+    room: Room,
+    recorded_at: SystemTime,
+    /// The same, as records have it.
+    nanoseconds: u64,
 }
 
 impl Committer {
@@ -55,6 +64,8 @@ impl Committer {
             tail,
             sealed_to,
             frame: FrameBuffer::default(),
+            homes: Vec::new(),
+            placings: Vec::new(),
             beacon,
         }
     }
@@ -63,29 +74,34 @@ impl Committer {
     ///
     /// A request sees what those before it in the group have written. One that drops events has
     /// a commit to itself, so that nothing is written that rests on a drop which may be lost.
-    pub(crate) fn commit(&mut self, requests: &[Request]) -> Vec<Answer> {
+    pub(crate) fn commit(&mut self, requests: &[Box<Request>]) -> Vec<Answer> {
         let is_alone = |request: &Request| request.trimming.is_some() || request.is_leaving;
         let groups = requests.chunk_by(|one, next| !is_alone(one) && !is_alone(next));
         groups.flat_map(|group| self.commit_group(group)).collect()
     }
 
-    fn commit_group(&mut self, requests: &[Request]) -> Vec<Answer> {
+    fn commit_group(&mut self, requests: &[Box<Request>]) -> Vec<Answer> {
         if let Some(failure) = self.log.failure() {
-            return requests.iter().map(|_| Err(poisoned(failure))).collect();
+            return requests.iter().map(|_| poisoned(failure).into()).collect();
         }
         let room = match self.make_room(requests) {
             Ok(room) => room,
             Err(failure) => {
                 let failure = self.log.fail(failure);
-                return requests.iter().map(|_| Err(poisoned(failure))).collect();
+                return requests.iter().map(|_| poisoned(failure).into()).collect();
             }
         };
         let shown = self.log.shown();
         let recorded_at = SystemTime::now();
+        let common = Common {
+            room,
+            recorded_at,
+            nanoseconds: nanoseconds(recorded_at),
+        };
         self.frame.clear();
         let answers: Vec<Answer> = requests
             .iter()
-            .map(|request| self.take_in(request, room, recorded_at))
+            .map(|request| self.take_in(request, &common))
             .collect();
         if self.frame.is_empty() {
             return answers;
@@ -100,7 +116,7 @@ impl Committer {
                     end: self.tail.end,
                     position: last,
                 };
-                for trim in requests.iter().filter_map(Request::settled_trim) {
+                for trim in requests.iter().filter_map(|request| request.settled_trim()) {
                     state.notes.dropped.apply(trim);
                 }
                 let shown = state.shown;
@@ -121,7 +137,7 @@ impl Committer {
     }
 
     /// Space for all of the requests, in this segment or the next.
-    fn make_room(&mut self, requests: &[Request]) -> Result<Room, IoFailure> {
+    fn make_room(&mut self, requests: &[Box<Request>]) -> Result<Room, IoFailure> {
         let body = requests.iter().map(|request| request.bytes).sum();
         let needed = u64_of(frame_bytes(body));
         // A segment is named by its first event, so it is not left before it has one; nor while
@@ -190,7 +206,7 @@ impl Committer {
     pub(crate) fn seal(&mut self) {
         let last_frame = self.tail.last_frame.expect("a commit brought the events");
         let mut state = self.log.write();
-        let next = MemoryIndex::new(state.last() + 1);
+        let next = MemoryIndex::after(&state.open);
         let sealed = SealedIndex {
             segment: Arc::clone(&self.tail.segment),
             index: std::mem::replace(&mut state.open, next),
@@ -209,19 +225,21 @@ impl Committer {
     }
 
     /// Judges a request, and puts what it writes into the frame and the state.
-    fn take_in(&mut self, request: &Request, room: Room, recorded_at: SystemTime) -> Answer {
-        let judged = self.log.mending(|state| judge(state, request));
-        let befores = match judged.map_err(|error| AppendError::Backend(Box::new(error)))? {
-            Verdict::Answered(answer) => return *answer,
-            Verdict::Write { befores } => befores,
-        };
-        if room == Room::Full {
-            return Err(AppendError::Busy {
+    fn take_in(&mut self, request: &Request, common: &Common) -> Answer {
+        let homes = &mut self.homes;
+        match self.log.mending(|state| judge(state, request, homes)) {
+            Ok(Verdict::Answered(answer)) => return answer,
+            Ok(Verdict::Write) => {}
+            Err(error) => return AppendError::Backend(Box::new(error)).into(),
+        }
+        if common.room == Room::Full {
+            let busy = AppendError::Busy {
                 reason: "the disk is full",
                 retry_after: Some(FULL_RETRY),
-            });
+            };
+            return busy.into();
         }
-        let appended = self.take_in_events(request, &befores, recorded_at);
+        let answer = self.take_in_events(request, common);
         if let Some(checkpoint) = &request.checkpoint {
             self.log.write().notes.checkpoints.begin(checkpoint);
             self.frame.push_note(&Note::Checkpoint(checkpoint.clone()));
@@ -229,22 +247,17 @@ impl Committer {
         if let Some(trim) = request.settled_trim() {
             self.frame.push_note(&Note::Trim(trim));
         }
-        Ok(appended)
+        answer
     }
 
-    fn take_in_events(
-        &mut self,
-        request: &Request,
-        befores: &[u64],
-        recorded_at: SystemTime,
-    ) -> Appended {
+    fn take_in_events(&mut self, request: &Request, common: &Common) -> Answer {
         let events = request.append.events();
         let mut state = self.log.write();
         let index = &mut state.open;
         let first = index.last() + 1;
         let mut offset = self.tail.end + u64_of(self.frame.next_record(request.key()));
-        let mut placings = Vec::with_capacity(events.len());
-        for (event, &before) in events.iter().zip(befores) {
+        self.placings.clear();
+        for (event, &home) in events.iter().zip(&self.homes) {
             let parts = event.as_parts();
             let length = record_bytes(&parts);
             let event = EventRef {
@@ -253,16 +266,24 @@ impl Committer {
                 tags: parts.tags,
             };
             let bytes = u32::try_from(length).expect("a record is shorter than MAX_BODY_BYTES");
-            placings.push(Placing {
+            self.placings.push(Placing {
                 position: index.last() + 1,
-                version: index.push(event, before, offset, bytes),
-                uuid: parts.uuid.unwrap_or_else(|| assign_uuid(recorded_at)),
-                recorded_at,
+                version: index.push_into(home, event, offset, bytes),
+                uuid: parts
+                    .uuid
+                    .unwrap_or_else(|| assign_uuid(common.recorded_at)),
+                recorded_at: common.nanoseconds,
             });
             offset += u64_of(length);
         }
-        let count = u32::try_from(placings.len()).expect("each event has bytes of the body");
-        let appended = index.appended(first, count);
+        let count = u32::try_from(events.len()).expect("each event has bytes of the body");
+        let is_in_one = |homes: &[Home]| homes.iter().all(|home| matches!(home, Home::SameAsLast));
+        let answer = if self.homes.get(1..).is_none_or(is_in_one) {
+            let version = self.placings.last().and_then(|last| last.version);
+            Answer::Written { first, version }
+        } else {
+            index.appended(first, count).into()
+        };
         if let Some((key, fingerprint)) = &request.identity {
             let kept = Kept {
                 fingerprint: *fingerprint,
@@ -275,9 +296,10 @@ impl Committer {
         if !events.is_empty() {
             let identity = request.identity.as_ref();
             let seed = self.tail.segment.seed;
+            let placings = self.placings.iter().copied();
             self.frame.push(events, identity, placings, seed);
         }
-        appended
+        answer
     }
 
     fn write(&mut self, first: u64) -> Result<(), IoFailure> {
@@ -306,12 +328,19 @@ fn poisoned(failure: &IoFailure) -> AppendError {
 /// A refusal may rest on what is now in doubt, so it does not stand either.
 fn in_doubt(request: &Request, answer: Answer, shown: u64, failure: &IoFailure) -> Answer {
     match answer {
-        Ok(appended) if is_shown(&appended, shown) => Ok(appended),
-        Ok(_) => Err(AppendError::Indeterminate {
-            key: request.key().cloned(),
-            cause: Box::new(failure.clone()),
-        }),
-        Err(_) => Err(poisoned(failure)),
+        Answer::Told(answer) => match *answer {
+            Ok(appended) if is_shown(&appended, shown) => appended.into(),
+            Ok(_) => indeterminate(request, failure).into(),
+            Err(_) => poisoned(failure).into(),
+        },
+        Answer::Written { .. } => indeterminate(request, failure).into(),
+    }
+}
+
+fn indeterminate(request: &Request, failure: &IoFailure) -> AppendError {
+    AppendError::Indeterminate {
+        key: request.key().cloned(),
+        cause: Box::new(failure.clone()),
     }
 }
 

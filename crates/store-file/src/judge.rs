@@ -1,9 +1,10 @@
 use eventwire_store::{
-    Actual, Append, AppendError, Conflict, Guard, InvalidAppend, Position, StreamName, Version,
+    Actual, Append, AppendError, Appended, Conflict, Guard, InvalidAppend, Position, StreamName,
+    Version,
 };
 
-use crate::committer::Answer;
-use crate::index::BadIndex;
+use crate::answer::Answer;
+use crate::index::{BadIndex, Home};
 use crate::number;
 use crate::request::Request;
 use crate::state::State;
@@ -11,55 +12,59 @@ use crate::state::State;
 /// What comes of a request.
 pub(crate) enum Verdict {
     /// Nothing is written.
-    Answered(Box<Answer>),
-    /// It is written. For each event the version its stream had before the segment that is
-    /// written to, where the event can be the first of its stream there.
-    Write { befores: Vec<u64> },
+    Answered(Answer),
+    /// It is written, each event into the stream that is found as its home says.
+    Write,
 }
 
-/// Judges a request by what was written before it.
-pub(crate) fn judge(state: &State, request: &Request) -> Result<Verdict, BadIndex> {
-    let answered = |answer| Ok(Verdict::Answered(Box::new(answer)));
+/// Judges a request by what was written before it. Where it is to be written, `homes` are those of
+/// its events.
+pub(crate) fn judge(
+    state: &State,
+    request: &Request,
+    homes: &mut Vec<Home>,
+) -> Result<Verdict, BadIndex> {
+    let refused = |error: AppendError| Ok(Verdict::Answered(error.into()));
+    let done = |appended: Appended| Ok(Verdict::Answered(appended.into()));
     if let Some((key, fingerprint)) = &request.identity
         && let Some(kept) = state.key(key)?
     {
         if kept.fingerprint != *fingerprint {
-            return answered(Err(InvalidAppend::KeyReused(key.clone()).into()));
+            return refused(InvalidAppend::KeyReused(key.clone()).into());
         }
-        return answered(Ok(state.repeated(key, kept)?));
+        return done(state.repeated(key, kept)?);
     }
     if request.is_leaving {
-        return answered(Ok(state.open.appended(state.last() + 1, 0)));
+        return done(state.open.appended(state.last() + 1, 0));
     }
     if let Some(trimming) = &request.trimming
         && !trimming.settle(state)?
     {
-        return answered(Ok(state.open.appended(state.last() + 1, 0)));
+        return done(state.open.appended(state.last() + 1, 0));
     }
     let mut guarded = None;
     if let Some(error) = unmet_guard(state, &request.append, &mut guarded)? {
-        return answered(Err(error));
+        return refused(error);
     }
     if writes_to_deleted(state, &request.append) {
-        return answered(Err(beside_guards(&request.append, Actual::Deleted)));
+        return refused(beside_guards(&request.append, Actual::Deleted));
     }
     if let Some(checkpoint) = &request.checkpoint {
         let actual = state.notes.checkpoints.latest(&checkpoint.consumer);
         match checkpoint.at {
             Some(at) if actual >= at => {
                 let actual = Actual::Consumed(actual);
-                return answered(Err(beside_guards(&request.append, actual)));
+                return refused(beside_guards(&request.append, actual));
             }
             // It is forgotten already.
             None if actual == Position::ORIGIN => {
-                return answered(Ok(state.open.appended(state.last() + 1, 0)));
+                return done(state.open.appended(state.last() + 1, 0));
             }
             _ => {}
         }
     }
-    Ok(Verdict::Write {
-        befores: versions_before(state, &request.append, guarded)?,
-    })
+    find_homes(state, &request.append, guarded, homes)?;
+    Ok(Verdict::Write)
 }
 
 fn writes_to_deleted(state: &State, append: &Append) -> bool {
@@ -76,36 +81,44 @@ fn beside_guards(append: &Append, actual: Actual) -> AppendError {
     AppendError::Conflict(Conflict { guard, actual })
 }
 
-/// For each event the version of its stream before the open index; any number where the index
-/// has events of it by then, for then it does not matter.
-fn versions_before(
+/// How the stream of each event is found. One that was looked up for a guard, or for the event
+/// before, is not looked up again.
+fn find_homes(
     state: &State,
     append: &Append,
     guarded: Option<Guarded<'_>>,
-) -> Result<Vec<u64>, BadIndex> {
+    homes: &mut Vec<Home>,
+) -> Result<(), BadIndex> {
+    homes.clear();
     let mut last = None;
-    let befores = append.events().iter().map(|event| {
-        let Some(stream) = event.as_parts().stream else {
-            return Ok(0);
-        };
-        if last.replace(stream) == Some(stream) {
-            return Ok(0);
-        }
-        let version = match guarded {
-            Some(guarded) if guarded.stream == stream => guarded.version,
-            _ if state.open.version(stream).is_some() => None,
-            _ => state.sealed_version(stream)?,
-        };
-        Ok(version.map_or(0, Version::get))
-    });
-    befores.collect()
+    for event in append.events() {
+        let stream = event.as_parts().stream;
+        homes.push(match (stream, guarded) {
+            (None, _) => Home::Sought { before: 0 },
+            (Some(_), _) if stream == last => Home::SameAsLast,
+            (Some(stream), Some(guarded)) if guarded.stream == stream => guarded.home,
+            (Some(stream), _) => find_home(state, stream)?.0,
+        });
+        last = stream;
+    }
+    Ok(())
 }
 
-/// A stream whose version was looked up for a guard.
+/// How a stream is found, and the version of its last event.
+fn find_home(state: &State, stream: &StreamName) -> Result<(Home, Option<Version>), BadIndex> {
+    if let Some((number, version)) = state.open.stream(stream) {
+        return Ok((Home::Known(number), Some(version)));
+    }
+    let version = state.sealed_version(stream)?;
+    let before = version.map_or(0, Version::get);
+    Ok((Home::Sought { before }, version))
+}
+
+/// A stream that was looked up for a guard.
 #[derive(Clone, Copy)]
 struct Guarded<'a> {
     stream: &'a StreamName,
-    version: Option<Version>,
+    home: Home,
 }
 
 /// What an append is answered of which a guard does not hold.
@@ -120,11 +133,8 @@ fn unmet_guard<'a>(
                 Some(Actual::Deleted)
             }
             Guard::Stream { stream, expect } => {
-                let actual = state.version(stream)?;
-                *guarded = Some(Guarded {
-                    stream,
-                    version: actual,
-                });
+                let (home, actual) = find_home(state, stream)?;
+                *guarded = Some(Guarded { stream, home });
                 (!expect.is_met_by(actual)).then_some(Actual::Version(actual))
             }
             Guard::NoMatch { query, after } => state

@@ -117,7 +117,7 @@ impl SharedLog {
     /// Where the segment of a bad index cannot be read either.
     pub(crate) fn mending<T>(
         &self,
-        look: impl Fn(&State) -> Result<T, BadIndex>,
+        mut look: impl FnMut(&State) -> Result<T, BadIndex>,
     ) -> Result<T, OpenError> {
         loop {
             let looked = look(&self.read());

@@ -50,8 +50,8 @@ fn what_is_awaited_is_answered_by_the_writer() {
         let writer = writer(&queue);
         let first = queue.push(1).expect("it is open");
         let second = queue.push(2).expect("it is open");
-        assert_eq!(block_on(first), Some(0));
-        assert_eq!(block_on(second), Some(1));
+        assert_eq!(block_on(first), Some((1, 0)));
+        assert_eq!(block_on(second), Some((2, 1)));
         queue.close();
         assert_eq!(writer.join().expect("it does not panic"), [1, 2]);
     });
@@ -71,8 +71,8 @@ fn two_who_block_are_answered_whoever_leads() {
         queue.close();
         let mut requests = writer.join().expect("it does not panic");
         for (request, answer) in [(1, one), (2, other)] {
-            let place = answer.expect("it is open").expect("it is answered");
-            assert_eq!(requests[place], request);
+            let (asked, place) = answer.expect("it is open").expect("it is answered");
+            assert_eq!((asked, requests[place]), (request, request));
         }
         requests.sort_unstable();
         assert_eq!(requests, [1, 2]);
@@ -96,8 +96,8 @@ fn who_leads_takes_along_what_is_awaited_or_leaves_it_to_the_writer() {
         queue.close();
         let requests = writer.join().expect("it does not panic");
         assert_eq!(requests.len(), 2);
-        assert_eq!(requests[one.expect("it is answered")], 1);
-        assert_eq!(requests[other.expect("it is answered")], 2);
+        assert_eq!(requests[one.expect("it is answered").1], 1);
+        assert_eq!(requests[other.expect("it is answered").1], 2);
     });
 }
 
@@ -117,14 +117,14 @@ fn closing_refuses_or_answers() {
         let mut expected = Vec::new();
         match awaited {
             Ok(ticket) => {
-                assert_eq!(block_on(ticket), Some(expected.len()));
+                assert_eq!(block_on(ticket), Some((1, expected.len())));
                 expected.push(1);
             }
             Err(refused) => assert_eq!(refused, Refused::Closed),
         }
         match blocked {
             Ok(answer) => {
-                assert_eq!(answer, Some(expected.len()));
+                assert_eq!(answer, Some((2, expected.len())));
                 expected.push(2);
             }
             Err(refused) => assert_eq!(refused, Refused::Closed),

@@ -19,8 +19,8 @@ const REQUEST_BYTES: usize = 512;
 
 /// The one who commits what waits in a queue.
 pub(crate) trait Commit {
-    /// What it is asked for. The default asks for nothing, and is never committed.
-    type Request: Default;
+    /// What it is asked for.
+    type Request;
     type Answer;
 
     /// The bytes a request has in a commit.
@@ -32,6 +32,9 @@ pub(crate) trait Commit {
 
 /// The claim to the answer of a request.
 pub(crate) type TicketOf<C> = Ticket<<C as Commit>::Request, <C as Commit>::Answer>;
+
+/// A request and its answer, where somebody answered.
+pub(crate) type AnsweredBy<C> = Option<(<C as Commit>::Request, <C as Commit>::Answer)>;
 
 /// Why a request was not taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,12 +124,12 @@ impl<C: Commit> Queue<C> {
         Ok(ticket)
     }
 
-    /// Puts a request at the end, and blocks until it is answered. Leads where nobody does.
-    /// `None` where nobody is left to answer.
+    /// Puts a request at the end, and blocks until it is answered; gives it back with its answer.
+    /// Leads where nobody does. `None` where nobody is left to answer.
     ///
     /// # Errors
     /// [`Refused`], and nothing has happened.
-    pub(crate) fn push_and_wait(&self, request: C::Request) -> Result<Option<C::Answer>, Refused> {
+    pub(crate) fn push_and_wait(&self, request: C::Request) -> Result<AnsweredBy<C>, Refused> {
         let mut state = self.lock();
         let ticket = state.push(request)?;
         loop {
@@ -344,9 +347,9 @@ mod tests {
     fn who_blocks_leads_and_takes_along_what_waits() {
         let queue = Queue::new(Echo);
         let tickets: Vec<_> = [1, LARGE, 2].map(|request| queue.push(request)).into();
-        assert_eq!(queue.push_and_wait(3), Ok(Some(3)));
+        assert_eq!(queue.push_and_wait(3), Ok(Some((3, 3))));
         let answers = tickets.into_iter().map(|ticket| ticket.unwrap().take());
-        assert!(answers.eq([Some(Some(1)), Some(Some(LARGE)), Some(Some(2))]));
+        assert!(answers.eq([1, LARGE, 2].map(|request| Some(Some((request, request))))));
         queue.close();
         assert!(queue.lead_to_the_end().is_some());
         assert_eq!(queue.push_and_wait(4), Err(Refused::Closed));

@@ -13,7 +13,6 @@ use thiserror::Error;
 
 use crate::backup::{self, Backup, Copy, CopyError};
 use crate::boundary::Boundary;
-use crate::committer::Answer;
 use crate::compaction::{Compacted, compact, is_last_concerned};
 use crate::engine::Engine;
 use crate::error::OpenError;
@@ -324,17 +323,25 @@ impl Handle {
     fn hand_over(
         &self,
         request: Request,
-    ) -> Result<impl Future<Output = Answer> + Send + use<>, AppendError> {
+    ) -> Result<impl Future<Output = Result<Appended, AppendError>> + Send + use<>, AppendError>
+    {
         let key = request.key().cloned();
-        let ticket = self.queue.push(request)?;
-        Ok(async move { ticket.await.unwrap_or_else(|| unanswered(key)) })
+        let ticket = self.queue.push(Box::new(request))?;
+        Ok(async move {
+            match ticket.await {
+                Some((request, answer)) => answer.of(&request),
+                None => Err(unanswered(key)),
+            }
+        })
     }
 
     /// Writes a request on this thread, or waits for the thread that does.
-    fn carry_out(&self, request: Request) -> Answer {
+    fn carry_out(&self, request: Request) -> Result<Appended, AppendError> {
         let key = request.key().cloned();
-        let answer = self.queue.push_and_wait(request)?;
-        answer.unwrap_or_else(|| unanswered(key))
+        match self.queue.push_and_wait(Box::new(request))? {
+            Some((request, answer)) => answer.of(&request),
+            None => Err(unanswered(key)),
+        }
     }
 }
 
@@ -362,9 +369,9 @@ fn not_found(error: ReadError) -> KeepError {
     KeepError::Backend(Box::new(error))
 }
 
-fn unanswered(key: Option<IdempotencyKey>) -> Answer {
+fn unanswered(key: Option<IdempotencyKey>) -> AppendError {
     let cause = Box::new(WriterGone);
-    Err(AppendError::Indeterminate { key, cause })
+    AppendError::Indeterminate { key, cause }
 }
 
 /// Nobody is left to answer.

@@ -2,7 +2,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle, ThreadId};
 
-use crate::committer::{Answer, Committer};
+use crate::answer::Answer;
+use crate::committer::Committer;
 use crate::queue::{Commit, Queue};
 use crate::request::Request;
 
@@ -67,14 +68,15 @@ impl Clerk {
 }
 
 impl Commit for Clerk {
-    type Request = Request;
+    /// Boxed, for it is large and changes hands several times.
+    type Request = Box<Request>;
     type Answer = Answer;
 
-    fn bytes(request: &Request) -> usize {
+    fn bytes(request: &Box<Request>) -> usize {
         request.bytes
     }
 
-    fn commit(&mut self, requests: &[Request]) -> Vec<Answer> {
+    fn commit(&mut self, requests: &[Box<Request>]) -> Vec<Answer> {
         let answers = self.committer.commit(requests);
         self.filer.look(&self.committer);
         answers

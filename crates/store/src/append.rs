@@ -65,6 +65,7 @@ pub enum Expect {
 impl Expect {
     /// Whether a stream whose last version is `actual` is as expected.
     #[must_use]
+    #[inline]
     pub fn is_met_by(self, actual: Option<Version>) -> bool {
         match self {
             Self::Any => true,
@@ -123,12 +124,14 @@ impl Fingerprint {
 impl Append {
     /// Nothing yet; each event names its own stream, or none.
     #[must_use]
+    #[inline]
     pub fn new() -> Self {
         Self::default()
     }
 
     /// Events that do not name a stream of their own go to this one.
     #[must_use]
+    #[inline]
     pub fn to(stream: StreamName) -> Self {
         Self {
             stream: Some(stream),
@@ -142,6 +145,7 @@ impl Append {
     /// Where the append was made with [`new`](Self::new), which names no stream: use
     /// [`guard`](Self::guard).
     #[must_use]
+    #[inline]
     pub fn expect(self, expect: Expect) -> Self {
         let stream = self
             .stream
@@ -152,6 +156,7 @@ impl Append {
 
     /// Adds a guard. All of them must hold.
     #[must_use]
+    #[inline]
     pub fn guard(mut self, guard: Guard) -> Self {
         self.guards.push(guard);
         self
@@ -172,6 +177,7 @@ impl Append {
 
     /// Adds an event. Events keep their order, and no other event comes between them.
     #[must_use]
+    #[inline]
     pub fn event(self, event: NewEvent) -> Self {
         self.extend([event])
     }
@@ -191,6 +197,7 @@ impl Append {
 
     /// Makes repeating this append safe: with the same key the events are written once.
     #[must_use]
+    #[inline]
     pub fn key(mut self, key: IdempotencyKey) -> Self {
         self.key = Some(key);
         self
@@ -224,18 +231,21 @@ impl Append {
 
     /// The events, in order.
     #[must_use]
+    #[inline]
     pub fn events(&self) -> &[NewEvent] {
         &self.events
     }
 
     /// The guards, in the order in which a conflict counts them.
     #[must_use]
+    #[inline]
     pub fn guards(&self) -> &[Guard] {
         &self.guards
     }
 
     /// The key and what counts as the same request under it.
     #[must_use]
+    #[inline]
     pub fn identity(&self) -> Option<(&IdempotencyKey, Fingerprint)> {
         let key = self.key.as_ref()?;
         Some((
@@ -247,6 +257,7 @@ impl Append {
 
     /// The consumer whose effect this is, and how far it has read.
     #[must_use]
+    #[inline]
     pub fn consumption(&self) -> Option<(&Consumer, Position)> {
         self.consumed
             .as_ref()

@@ -23,6 +23,7 @@ pub struct NewEvent {
 
 impl NewEvent {
     /// An event of a type, with its payload; no tags, no metadata.
+    #[inline]
     pub fn new(event_type: EventType, data: impl Into<Bytes>) -> Self {
         Self {
             event_type,
@@ -48,6 +49,7 @@ impl NewEvent {
 
     /// Puts the event into a stream. Without one it lies in the log alone, found by type and tags.
     #[must_use]
+    #[inline]
     pub fn stream(mut self, stream: StreamName) -> Self {
         self.stream = Some(stream);
         self
@@ -62,6 +64,7 @@ impl NewEvent {
 
     /// Adds a tag. The same tag twice is once.
     #[must_use]
+    #[inline]
     pub fn tag(mut self, tag: Tag) -> Self {
         if !self.tags.contains(&tag) {
             self.tags.push(tag);
@@ -78,6 +81,7 @@ impl NewEvent {
 
     /// For backends: the parts.
     #[must_use]
+    #[inline]
     pub fn as_parts(&self) -> NewEventParts<'_> {
         NewEventParts {
             event_type: &self.event_type,

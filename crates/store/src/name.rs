@@ -108,6 +108,21 @@ macro_rules! name {
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
+
+            /// The text as bytes of UTF-8.
+            #[must_use]
+            #[inline]
+            pub fn as_bytes(&self) -> &[u8] {
+                self.0.as_bytes()
+            }
+
+            /// The same name on bytes of its own, for whoever keeps it for long: one read from a
+            /// log may be a part of a large buffer, and one from a caller of a request, which
+            /// keeping it would keep.
+            #[must_use]
+            pub fn detached(&self) -> Self {
+                Self(self.0.detached())
+            }
         }
 
         impl AsRef<str> for $name {
@@ -182,6 +197,7 @@ macro_rules! counted {
     ($($name:ident),*) => {$(
         impl $name {
             /// How many bytes the text has: what limits and retention count.
+            #[inline]
             pub(crate) fn bytes(&self) -> usize {
                 self.0.len()
             }
@@ -195,7 +211,7 @@ impl StreamName {
     /// The part before the first `-`; the whole name where it has none or begins with one.
     #[must_use]
     pub fn category(&self) -> Category {
-        match self.as_str().find('-') {
+        match self.as_bytes().iter().position(|&byte| byte == b'-') {
             Some(end) if end > 0 => Category(self.0.up_to(end)),
             _ => Category(self.0.clone()),
         }

@@ -21,8 +21,9 @@ const INLINE_BYTES: usize = 23;
 
 const _: () = assert!(size_of::<Text>() == size_of::<Bytes>());
 
-/// Invariant: `length <= INLINE_BYTES`, and spaces follow the text.
-#[derive(Clone, Copy)]
+/// Invariant: `length <= INLINE_BYTES`, and spaces follow the text, so that equal texts are equal
+/// in all bytes.
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) struct Inline {
     length: u8,
     bytes: [u8; INLINE_BYTES],
@@ -66,6 +67,7 @@ impl Inline {
         is_plain.then_some(text)
     }
 
+    #[inline]
     fn as_bytes(&self) -> &[u8] {
         &self.bytes[..self.length.into()]
     }
@@ -122,8 +124,17 @@ impl Text {
             .expect("a Text holds UTF-8: every constructor checks it")
     }
 
+    #[inline]
     pub(crate) fn len(&self) -> usize {
         self.as_bytes().len()
+    }
+
+    /// The same text, which keeps no more than its own bytes.
+    pub(crate) fn detached(&self) -> Self {
+        match self {
+            Self::Inline(inline) => Self::Inline(*inline),
+            Self::Shared(bytes) => Self::Shared(Bytes::copy_from_slice(bytes)),
+        }
     }
 
     /// The beginning of the text, up to a border of characters.
@@ -136,7 +147,8 @@ impl Text {
         }
     }
 
-    fn as_bytes(&self) -> &[u8] {
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         match self {
             Self::Inline(inline) => inline.as_bytes(),
             Self::Shared(bytes) => bytes,
@@ -163,14 +175,21 @@ impl From<String> for Text {
 }
 
 impl PartialEq for Text {
+    #[inline]
     fn eq(&self, other: &Self) -> bool {
-        self.as_bytes() == other.as_bytes()
+        match (self, other) {
+            (Self::Inline(one), Self::Inline(other)) => one == other,
+            (Self::Shared(one), Self::Shared(other)) => one == other,
+            // One is short, and the other is not.
+            _ => false,
+        }
     }
 }
 
 impl Eq for Text {}
 
 impl Hash for Text {
+    #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.as_bytes().hash(state);
     }

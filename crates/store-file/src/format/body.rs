@@ -25,7 +25,7 @@ const FINGERPRINT_BYTES: usize = 8;
 
 /// The length of the head of an append with this key.
 pub(super) fn head_bytes(key: Option<&IdempotencyKey>) -> usize {
-    HEAD_FIXED_BYTES + key.map_or(0, |key| key.as_str().len() + FINGERPRINT_BYTES)
+    HEAD_FIXED_BYTES + key.map_or(0, |key| key.as_bytes().len() + FINGERPRINT_BYTES)
 }
 
 /// Writes an append's head at the end of `out`.
@@ -34,11 +34,11 @@ pub(super) fn encode_head(
     identity: Option<&(IdempotencyKey, Fingerprint)>,
     out: &mut Vec<u8>,
 ) {
-    let key = identity.map_or("", |(key, _)| key.as_str());
+    let key = identity.map_or(&[][..], |(key, _)| key.as_bytes());
     out.extend_from_slice(&u32_of(events).to_le_bytes());
     out.push(u8::try_from(key.len()).expect("MAX_NAME_BYTES fits 8 bits"));
     if let Some((_, fingerprint)) = identity {
-        out.extend_from_slice(key.as_bytes());
+        out.extend_from_slice(key);
         out.extend_from_slice(&fingerprint.to_bits().to_le_bytes());
     }
 }

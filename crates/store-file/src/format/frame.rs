@@ -254,7 +254,6 @@ mod tests {
     use crate::format::{BodyReader, Checkpoint, Entry, Trim};
     use bytes::Bytes;
     use eventwire_store::{Consumer, EventType, Position, StreamName, Tag, Uuid, Version};
-    use std::time::{Duration, UNIX_EPOCH};
 
     fn seed() -> Seed {
         Seed::new(Uuid::from_u128(7), 1)
@@ -272,7 +271,7 @@ mod tests {
             position: 1,
             version: Some(Version::FIRST),
             uuid: Uuid::from_u128(0x0011_2233_4455_6677_8899_aabb_ccdd_eeff),
-            recorded_at: UNIX_EPOCH + Duration::from_nanos(0x1112_1314_1516_1718),
+            recorded_at: 0x1112_1314_1516_1718,
         };
         let mut buffer = FrameBuffer::default();
         buffer.clear();

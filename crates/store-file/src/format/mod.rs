@@ -31,7 +31,8 @@ pub(crate) use page::{
 };
 pub(crate) use places::{decode_places, encode_places};
 pub(crate) use record::{
-    FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, Tags, decode, encode_stub, record_bytes,
+    FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, Tags, decode, encode_stub, nanoseconds,
+    record_bytes,
 };
 
 pub(crate) use shown::{SHOWN_BYTES, Shown};

@@ -21,16 +21,17 @@ pub(crate) struct Placing {
     pub(crate) position: u64,
     pub(crate) version: Option<Version>,
     pub(crate) uuid: Uuid,
-    pub(crate) recorded_at: SystemTime,
+    /// In [`nanoseconds`].
+    pub(crate) recorded_at: u64,
 }
 
 /// The length of an event's record.
 pub(crate) fn record_bytes(event: &NewEventParts<'_>) -> usize {
-    let tags: usize = event.tags.iter().map(|tag| 1 + tag.as_str().len()).sum();
-    let stream = event.stream.map_or(0, |stream| stream.as_str().len());
+    let tags: usize = event.tags.iter().map(|tag| 1 + tag.as_bytes().len()).sum();
+    let stream = event.stream.map_or(0, |stream| stream.as_bytes().len());
     [
         FIXED_BYTES,
-        event.event_type.as_str().len(),
+        event.event_type.as_bytes().len(),
         stream,
         tags,
         event.metadata.len(),
@@ -43,23 +44,27 @@ pub(crate) fn record_bytes(event: &NewEventParts<'_>) -> usize {
 /// Writes an event's record at the end of `out`.
 pub(super) fn encode(event: &NewEventParts<'_>, placing: &Placing, seed: Seed, out: &mut Vec<u8>) {
     let begin = out.len();
-    let event_type = event.event_type.as_str();
-    let stream = event.stream.map_or("", StreamName::as_str);
+    let event_type = event.event_type.as_bytes();
+    let stream = event.stream.map_or(&[][..], StreamName::as_bytes);
     let tags = u16::try_from(event.tags.len()).expect("the limit on tags fits 16 bits");
-    out.extend_from_slice(&u32_of(record_bytes(event)).to_le_bytes());
-    out.extend_from_slice(&[0; 4]);
-    out.extend_from_slice(placing.uuid.as_bytes());
-    out.extend_from_slice(&nanoseconds(placing.recorded_at).to_le_bytes());
-    out.extend_from_slice(&placing.version.map_or(0, Version::get).to_le_bytes());
-    out.extend_from_slice(&u32_of(event.data.len()).to_le_bytes());
-    out.extend_from_slice(&u32_of(event.metadata.len()).to_le_bytes());
-    out.extend_from_slice(&[name_bytes(event_type), name_bytes(stream)]);
-    out.extend_from_slice(&tags.to_le_bytes());
-    out.extend_from_slice(event_type.as_bytes());
-    out.extend_from_slice(stream.as_bytes());
+    let length = record_bytes(event);
+    let mut fixed = [0; FIXED_BYTES];
+    fixed[..4].copy_from_slice(&u32_of(length).to_le_bytes());
+    fixed[8..24].copy_from_slice(placing.uuid.as_bytes());
+    fixed[24..32].copy_from_slice(&placing.recorded_at.to_le_bytes());
+    fixed[VERSION_AT..40].copy_from_slice(&placing.version.map_or(0, Version::get).to_le_bytes());
+    fixed[40..44].copy_from_slice(&u32_of(event.data.len()).to_le_bytes());
+    fixed[44..TYPE_LENGTH_AT].copy_from_slice(&u32_of(event.metadata.len()).to_le_bytes());
+    fixed[TYPE_LENGTH_AT] = name_bytes(event_type);
+    fixed[TYPE_LENGTH_AT + 1] = name_bytes(stream);
+    fixed[50..].copy_from_slice(&tags.to_le_bytes());
+    out.reserve(length);
+    out.extend_from_slice(&fixed);
+    out.extend_from_slice(event_type);
+    out.extend_from_slice(stream);
     for tag in event.tags {
-        out.push(name_bytes(tag.as_str()));
-        out.extend_from_slice(tag.as_str().as_bytes());
+        out.push(name_bytes(tag.as_bytes()));
+        out.extend_from_slice(tag.as_bytes());
     }
     out.extend_from_slice(event.metadata);
     out.extend_from_slice(event.data);
@@ -329,7 +334,7 @@ pub(crate) fn encode_stub(
     out: &mut Vec<u8>,
 ) {
     let begin = out.len();
-    let stream = place.map_or("", |place| place.name.as_str());
+    let stream = place.map_or(&[][..], |place| place.name.as_bytes());
     let version = place.map_or(0, |place| place.version.get());
     out.extend_from_slice(&u32_of(FIXED_BYTES + stream.len()).to_le_bytes());
     out.resize(begin + VERSION_AT, 0);
@@ -337,17 +342,17 @@ pub(crate) fn encode_stub(
     out.resize(begin + TYPE_LENGTH_AT + 1, 0);
     out.push(name_bytes(stream));
     out.resize(begin + FIXED_BYTES, 0);
-    out.extend_from_slice(stream.as_bytes());
+    out.extend_from_slice(stream);
     let sum = seed.checksum(Part::Record, position, &out[begin + SUMMED_FROM..]);
     out[begin + 4..begin + SUMMED_FROM].copy_from_slice(&sum.to_le_bytes());
 }
 
-fn name_bytes(name: &str) -> u8 {
+fn name_bytes(name: &[u8]) -> u8 {
     u8::try_from(name.len()).expect("MAX_NAME_BYTES fits 8 bits")
 }
 
-/// Saturates before 1970 and after 2554.
-fn nanoseconds(at: SystemTime) -> u64 {
+/// A time as records have it, in nanoseconds since 1970. Saturates before 1970 and after 2554.
+pub(crate) fn nanoseconds(at: SystemTime) -> u64 {
     let since = at.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -374,7 +379,7 @@ mod tests {
             position: 9,
             version,
             uuid: Uuid::from_u128(0xabc),
-            recorded_at: UNIX_EPOCH + Duration::from_nanos(1_700_000_000_123_456_789),
+            recorded_at: 1_700_000_000_123_456_789,
         }
     }
 
@@ -408,7 +413,7 @@ mod tests {
             prop_assert_eq!(decoded.stream_name(), event.as_parts().stream);
             prop_assert_eq!(decoded.version(), placing.version);
             prop_assert_eq!(&decoded.tags[..], event.as_parts().tags);
-            prop_assert_eq!(decoded.recorded_at, placing.recorded_at);
+            prop_assert_eq!(nanoseconds(decoded.recorded_at), placing.recorded_at);
             prop_assert_eq!(decoded.uuid, placing.uuid);
             prop_assert_eq!(&decoded.metadata[..], &metadata[..]);
             prop_assert_eq!(&decoded.data[..], &data[..]);

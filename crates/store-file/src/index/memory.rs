@@ -35,6 +35,17 @@ pub(crate) struct Slot {
     pub(super) stream: Option<StreamNumber>,
 }
 
+/// How the stream of the next event is found, if it is in one.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Home {
+    /// It has this number.
+    Known(StreamNumber),
+    /// It is that of the event before.
+    SameAsLast,
+    /// By its name. It had this version before the index, if it is not in it.
+    Sought { before: u64 },
+}
+
 impl Slot {
     /// Whether the event was dropped and there is nothing to be read.
     pub(crate) fn is_stub(self) -> bool {
@@ -77,6 +88,16 @@ impl MemoryIndex {
         }
     }
 
+    /// An index that begins where another ends, with room for as many events and names.
+    pub(crate) fn after(before: &Self) -> Self {
+        Self {
+            slots: Vec::with_capacity(before.slots.len()),
+            streams: before.streams.as_large(),
+            tags: before.tags.as_large(),
+            ..Self::new(before.last() + 1)
+        }
+    }
+
     /// The position it begins with.
     pub(crate) fn first(&self) -> u64 {
         self.first
@@ -105,7 +126,12 @@ impl MemoryIndex {
 
     /// The version of a stream's last event, if it is in it.
     pub(crate) fn version(&self, stream: &StreamName) -> Option<Version> {
-        self.streams.version(stream)
+        self.stream(stream).map(|(_, version)| version)
+    }
+
+    /// The number of a stream and the version of its last event, if it is in it.
+    pub(crate) fn stream(&self, stream: &StreamName) -> Option<(StreamNumber, Version)> {
+        self.streams.find(stream)
     }
 
     /// Each stream that has events here, the version it had before them, and their number.
@@ -128,11 +154,29 @@ impl MemoryIndex {
         offset: u64,
         bytes: u32,
     ) -> Option<Version> {
+        self.push_into(Home::Sought { before }, event, offset, bytes)
+    }
+
+    /// Puts the next event in, where it is known how its stream is found, and says which version
+    /// it has.
+    pub(crate) fn push_into(
+        &mut self,
+        home: Home,
+        event: EventRef<'_>,
+        offset: u64,
+        bytes: u32,
+    ) -> Option<Version> {
         let position = self.last() + 1;
-        let placed = event.stream.map(|name| {
-            self.categories.push(&name.category(), position);
-            self.streams.push(name, position, before)
+        let stream = event.stream.map(|name| match home {
+            Home::Known(number) => number,
+            Home::SameAsLast => {
+                let last = self.slots.last().and_then(|slot| slot.stream);
+                last.expect("the last event is in the stream of this one")
+            }
+            Home::Sought { before } => self.streams.number(name, before),
         });
+        let categories = &mut self.categories;
+        let version = stream.map(|stream| self.streams.push(stream, position, categories));
         self.types.push(event.event_type, position);
         for tag in event.tags {
             self.tags.push(tag, position);
@@ -140,9 +184,9 @@ impl MemoryIndex {
         self.slots.push(Slot {
             offset,
             bytes,
-            stream: placed.map(|(stream, _)| stream),
+            stream,
         });
-        placed.map(|(_, version)| version)
+        version
     }
 
     /// Puts the stub of an event in that was dropped.
@@ -153,13 +197,14 @@ impl MemoryIndex {
         offset: u64,
     ) -> Option<Version> {
         let position = self.last() + 1;
-        let placed = stream.map(|name| self.streams.push(name, position, before));
+        let stream = stream.map(|name| self.streams.number(name, before));
+        let version = stream.map(|stream| self.streams.push_stub(stream, position));
         self.slots.push(Slot {
             offset,
             bytes: 0,
-            stream: placed.map(|(stream, _)| stream),
+            stream,
         });
-        placed.map(|(_, version)| version)
+        version
     }
 
     /// The positions of the stubs in it, and their streams.

@@ -1,19 +1,27 @@
 use std::hash::Hash;
+use std::num::NonZeroU32;
 
-use bytes::Bytes;
 use eventwire_store::{Category, EventType, StreamName, Tag, Version};
-use foldhash::HashMap;
 
-/// The positions of the events of each key.
+use super::names::{Named, Names};
+use crate::format::usize_of;
+
+/// The positions of the events of each name.
 #[derive(Debug)]
 pub(super) struct Postings<K> {
-    lists: HashMap<K, Vec<u64>>,
+    lists: Names<List<K>>,
+    /// The number of the list that was added to last: the next event is often of the same.
+    latest: u32,
+}
+
+#[derive(Debug)]
+struct List<K> {
+    name: K,
+    positions: Vec<u64>,
 }
 
 /// A name that can be kept for long.
 pub(super) trait Name: Eq + Hash + Sized {
-    /// The same name on bytes of its own: a name read from the log is a slice of a large
-    /// buffer, and one from a caller of a request, which keeping it would keep.
     fn detached(&self) -> Self;
 }
 
@@ -21,8 +29,7 @@ macro_rules! name {
     ($($name:ident),*) => {$(
         impl Name for $name {
             fn detached(&self) -> Self {
-                let bytes = Bytes::copy_from_slice(self.as_str().as_bytes());
-                Self::from_bytes(bytes).expect("the bytes of a name are a name")
+                self.detached()
             }
         }
     )*};
@@ -30,47 +37,80 @@ macro_rules! name {
 
 name!(StreamName, Category, EventType, Tag);
 
+impl<K: Hash + Eq> Named for List<K> {
+    type Name = K;
+
+    #[inline]
+    fn name(&self) -> &K {
+        &self.name
+    }
+}
+
 impl<K> Default for Postings<K> {
     fn default() -> Self {
         Self {
-            lists: HashMap::default(),
+            lists: Names::default(),
+            latest: 0,
         }
     }
 }
 
 impl<K: Name> Postings<K> {
-    pub(super) fn push(&mut self, key: &K, position: u64) {
-        match self.lists.get_mut(key) {
-            Some(list) => list.push(position),
-            None => {
-                self.lists.insert(key.detached(), vec![position]);
-            }
+    /// No names, with room for as many as these.
+    pub(super) fn as_large(&self) -> Self {
+        Self {
+            lists: self.lists.as_large(),
+            latest: 0,
         }
     }
 
-    pub(super) fn list(&self, key: &K) -> &[u64] {
-        self.lists.get(key).map_or(&[], Vec::as_slice)
+    pub(super) fn push(&mut self, name: &K, position: u64) {
+        let number = self.number(name);
+        self.push_at(number, position);
     }
 
-    /// All keys with their positions.
+    /// The number of a name that is about to have an event.
+    pub(super) fn number(&mut self, name: &K) -> u32 {
+        let latest = self.lists.iter().as_slice().get(usize_of(self.latest));
+        if latest.is_some_and(|latest| latest.name == *name) {
+            return self.latest;
+        }
+        self.lists.find_or_begin(name, || List {
+            name: name.detached(),
+            positions: Vec::new(),
+        })
+    }
+
+    /// Adds to the list with a number.
+    pub(super) fn push_at(&mut self, number: u32, position: u64) {
+        self.lists.get_mut(number).positions.push(position);
+        self.latest = number;
+    }
+
+    pub(super) fn list(&self, name: &K) -> &[u64] {
+        let number = self.lists.find(name);
+        number.map_or(&[], |number| &self.lists.get(number).positions)
+    }
+
+    /// All names with their positions.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&K, &[u64])> {
-        self.lists.iter().map(|(key, list)| (key, list.as_slice()))
+        let lists = self.lists.iter();
+        lists.map(|list| (&list.name, list.positions.as_slice()))
     }
 }
 
 /// The positions of the events of each stream in an index, and a short number for each stream.
 ///
-/// Invariant: `numbers` maps the name of `entries[n]` to `n`, and nothing else. No version is
-/// left out, so an event's version is its place in its stream's list, after those `before`.
+/// Invariant: no version is left out, so an event's version is its place in its stream's list,
+/// after those `before`.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
-    numbers: HashMap<StreamName, StreamNumber>,
-    entries: Vec<Entry>,
+    entries: Names<Entry>,
 }
 
 /// A stream, counted from 1 in the order in which they began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StreamNumber(std::num::NonZeroU32);
+pub(crate) struct StreamNumber(NonZeroU32);
 
 #[derive(Debug)]
 struct Entry {
@@ -78,47 +118,71 @@ struct Entry {
     /// The stream's version before this index.
     before: u64,
     positions: Vec<u64>,
+    /// The number of its category, once an event of it has been put in that is no stub.
+    category: Option<u32>,
+}
+
+impl Named for Entry {
+    type Name = StreamName;
+
+    #[inline]
+    fn name(&self) -> &StreamName {
+        &self.name
+    }
 }
 
 impl Streams {
-    /// Puts an event in; `before` counts where it is its stream's first in this index.
-    pub(super) fn push(
-        &mut self,
-        name: &StreamName,
-        position: u64,
-        before: u64,
-    ) -> (StreamNumber, Version) {
-        let number = self.number(name, before);
-        let entry = &mut self.entries[number.index()];
-        entry.positions.push(position);
-        (number, entry.version())
+    /// No streams, with room for as many as these.
+    pub(super) fn as_large(&self) -> Self {
+        Self {
+            entries: self.entries.as_large(),
+        }
     }
 
-    fn number(&mut self, name: &StreamName, before: u64) -> StreamNumber {
-        if let Some(&number) = self.numbers.get(name) {
-            return number;
-        }
-        let name = name.detached();
-        self.entries.push(Entry {
-            name: name.clone(),
+    /// The number of a stream that is about to have an event; `before` counts where it is its
+    /// first in this index.
+    pub(super) fn number(&mut self, name: &StreamName, before: u64) -> StreamNumber {
+        let number = self.entries.find_or_begin(name, || Entry {
+            name: name.detached(),
             before,
             positions: Vec::new(),
+            category: None,
         });
-        let number = StreamNumber::of_count(self.entries.len());
-        self.numbers.insert(name, number);
-        number
+        StreamNumber::of(number)
     }
 
-    /// The version of a stream's last event, if it is in this index.
-    pub(super) fn version(&self, name: &StreamName) -> Option<Version> {
-        let number = self.numbers.get(name)?;
-        Some(self.entries[number.index()].version())
+    /// Puts an event in, and its category's list.
+    pub(super) fn push(
+        &mut self,
+        number: StreamNumber,
+        position: u64,
+        categories: &mut Postings<Category>,
+    ) -> Version {
+        let entry = self.entries.get_mut(number.get());
+        let category = *entry
+            .category
+            .get_or_insert_with(|| categories.number(&entry.name.category()));
+        categories.push_at(category, position);
+        entry.positions.push(position);
+        entry.version()
+    }
+
+    /// Puts the stub of an event in.
+    pub(super) fn push_stub(&mut self, number: StreamNumber, position: u64) -> Version {
+        let entry = self.entries.get_mut(number.get());
+        entry.positions.push(position);
+        entry.version()
+    }
+
+    /// The number of a stream and the version of its last event, if it is in this index.
+    pub(super) fn find(&self, name: &StreamName) -> Option<(StreamNumber, Version)> {
+        let number = self.entries.find(name)?;
+        Some((StreamNumber::of(number), self.entries.get(number).version()))
     }
 
     pub(super) fn list(&self, name: &StreamName) -> &[u64] {
-        self.numbers
-            .get(name)
-            .map_or(&[], |number| &self.entries[number.index()].positions)
+        let number = self.entries.find(name);
+        number.map_or(&[], |number| &self.entries.get(number).positions)
     }
 
     /// All streams in the order of their numbers: names, versions before, positions.
@@ -135,12 +199,12 @@ impl Streams {
 
     /// The name of a stream.
     pub(super) fn name(&self, number: StreamNumber) -> &StreamName {
-        &self.entries[number.index()].name
+        &self.entries.get(number.get()).name
     }
 
     /// The name of a stream, and the version of the event it has at a position.
     pub(super) fn place(&self, number: StreamNumber, position: u64) -> (StreamName, Version) {
-        let entry = &self.entries[number.index()];
+        let entry = self.entries.get(number.get());
         let count = entry.positions.partition_point(|&at| at <= position);
         (entry.name.clone(), version_of(entry.before, count))
     }
@@ -153,15 +217,18 @@ impl Entry {
 }
 
 impl StreamNumber {
-    fn of_count(count: usize) -> Self {
-        let number = u32::try_from(count)
-            .ok()
-            .and_then(std::num::NonZeroU32::new);
-        Self(number.expect("there are between 1 and 2^32 - 1 streams"))
+    fn of(number: u32) -> Self {
+        let number = number.checked_add(1).and_then(NonZeroU32::new);
+        Self(number.expect("there are fewer than 2^32 - 1 streams"))
+    }
+
+    /// Counted from 0.
+    fn get(self) -> u32 {
+        self.0.get() - 1
     }
 
     pub(super) fn index(self) -> usize {
-        usize::try_from(self.0.get()).expect("the platform's addresses have 32 bits or more") - 1
+        usize_of(self.get())
     }
 }
 

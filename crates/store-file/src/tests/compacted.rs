@@ -43,7 +43,7 @@ fn restore(from: &Simulated) -> Simulated {
 
 /// Leaves the last segment, and takes out of the others what was dropped.
 fn compact_all(engine: &mut Engine) -> usize {
-    let left = engine.committer.commit(&[Request::of_leaving()]).remove(0);
+    let left = engine.committer.ask(Request::of_leaving());
     left.expect("nothing fails");
     let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
     compacted.segments_rewritten

@@ -229,8 +229,7 @@ fn a_lost_sector_is_a_torn_commit_only_at_the_end_of_the_log() {
     let ends: Vec<usize> = ["a", "b"]
         .map(|name| {
             let request = Request::new(large(name)).expect("it is small");
-            let answers = engine.committer.commit(&[request]);
-            assert!(answers[0].is_ok());
+            assert!(engine.committer.ask(request).is_ok());
             let bytes = medium.bytes(&segment::name(1));
             bytes
                 .iter()

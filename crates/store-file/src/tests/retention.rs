@@ -264,7 +264,7 @@ fn a_shortened_store_is_repaired() {
     assert_eq!(payloads(&engine.log).expect("it can be read"), [""; 0]);
     let posted = NewEvent::new(EventType::new("posted").expect("a type"), "next");
     let append = Request::new(Append::new().event(posted)).expect("it is small");
-    let answer = engine.committer.commit(&[append]).remove(0);
+    let answer = engine.committer.ask(append);
     assert_eq!(answer.expect("it writes").last(), number::position(at));
 }
 
@@ -306,14 +306,7 @@ fn compacting_takes_out_what_was_dropped_and_nothing_else() {
         let mut engine = open(&medium).expect("nothing fails");
         let before = payloads(&engine.log).expect("it can be read");
         let request = Request::of_leaving();
-        assert!(
-            engine
-                .committer
-                .commit(&[request])
-                .pop()
-                .expect("one answer")
-                .is_ok()
-        );
+        assert!(engine.committer.ask(request).is_ok());
         let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
         assert!(compacted.segments_rewritten > 1, "{compacted:?}");
         assert!(compacted.bytes > 2000, "{compacted:?}");

@@ -166,8 +166,7 @@ impl Workload {
     /// The requests that were refused.
     fn commit(&mut self, engine: &mut Engine, requests: Vec<Request>) -> Vec<Request> {
         let mut refused = Vec::new();
-        let answers = engine.committer.commit(&requests);
-        for (request, answer) in requests.into_iter().zip(answers) {
+        for (request, answer) in engine.committer.ask_all(requests) {
             match answer {
                 Ok(_) if request.trimming.is_some() => {
                     assert!(!self.is_in_doubt(), "answered after a failure");
@@ -310,8 +309,7 @@ impl Workload {
             assert!(snapshot.position.to_parts().1 <= self.certain.last());
         }
         for (append, appended) in self.keyed.clone() {
-            let answer = engine.committer.commit(&[request(append)]).pop();
-            let answer = answer.expect("one answer");
+            let answer = engine.committer.ask(request(append));
             if engine.log.failure().is_some() || matches!(answer, Err(AppendError::Backend(_))) {
                 return false;
             }
