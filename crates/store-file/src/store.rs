@@ -1,5 +1,8 @@
+use std::future::Future;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Poll};
 use std::time::SystemTime;
 
 use eventwire_store::backend::{self, Log};
@@ -21,7 +24,7 @@ use crate::format::{Checkpoint, Label, Trim};
 use crate::log::SharedLog;
 use crate::number;
 use crate::options::FileOptions;
-use crate::queue::Queue;
+use crate::queue::{Queue, TicketOf};
 use crate::reader::LogReader;
 use crate::recovery::Recovery;
 use crate::report::Progress;
@@ -320,19 +323,10 @@ impl Handle {
     }
 
     /// Hands a request to the writer: from here on it may happen, whoever waits for it.
-    fn hand_over(
-        &self,
-        request: Request,
-    ) -> Result<impl Future<Output = Result<Appended, AppendError>> + Send + use<>, AppendError>
-    {
+    fn hand_over(&self, request: Request) -> Result<Asked, AppendError> {
         let key = request.key().cloned();
         let ticket = self.queue.push(Box::new(request))?;
-        Ok(async move {
-            match ticket.await {
-                Some((request, answer)) => answer.of(&request),
-                None => Err(unanswered(key)),
-            }
-        })
+        Ok(Asked { ticket, key })
     }
 
     /// Writes a request on this thread, or waits for the thread that does.
@@ -367,6 +361,26 @@ fn not_kept(error: AppendError) -> KeepError {
 /// Why nothing is dropped where the boundary cannot be found.
 fn not_found(error: ReadError) -> KeepError {
     KeepError::Backend(Box::new(error))
+}
+
+/// What the writer was asked for, until it has answered. Smaller than the same as an async block,
+/// of which there is one for each append in flight.
+struct Asked {
+    ticket: TicketOf<Clerk>,
+    key: Option<IdempotencyKey>,
+}
+
+impl Future for Asked {
+    type Output = Result<Appended, AppendError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.ticket)
+            .poll(context)
+            .map(|answered| match answered {
+                Some((request, answer)) => answer.of(&request),
+                None => Err(unanswered(self.key.take())),
+            })
+    }
 }
 
 fn unanswered(key: Option<IdempotencyKey>) -> AppendError {

@@ -158,7 +158,7 @@ impl Append {
     #[must_use]
     #[inline]
     pub fn guard(mut self, guard: Guard) -> Self {
-        self.guards.push(guard);
+        push(&mut self.guards, guard);
         self
     }
 
@@ -178,8 +178,12 @@ impl Append {
     /// Adds an event. Events keep their order, and no other event comes between them.
     #[must_use]
     #[inline]
-    pub fn event(self, event: NewEvent) -> Self {
-        self.extend([event])
+    pub fn event(mut self, mut event: NewEvent) -> Self {
+        if event.stream.is_none() {
+            event.stream.clone_from(&self.stream);
+        }
+        push(&mut self.events, event);
+        self
     }
 
     /// Adds several events.
@@ -269,6 +273,15 @@ impl Append {
     pub fn wanted_durability(&self) -> Durability {
         self.durability
     }
+}
+
+/// Most appends have one event and one guard, which are large, and many are in flight at a time: the
+/// first takes no more room than it needs.
+fn push<T>(to: &mut Vec<T>, one: T) {
+    if to.is_empty() {
+        to.reserve_exact(1);
+    }
+    to.push(one);
 }
 
 /// Of what the caller gave, so that a UUID the store would choose does not count.
