@@ -253,6 +253,17 @@ mod tests {
     }
 
     #[test]
+    fn a_detached_text_is_the_same_on_bytes_of_its_own() {
+        for length in [0, 1, INLINE_BYTES, INLINE_BYTES + 1, 200] {
+            let text = Text::from_utf8(Bytes::from("x".repeat(length))).unwrap();
+            let detached = text.detached();
+            assert_eq!(detached, text);
+            assert_eq!(detached.as_bytes(), text.as_bytes());
+            assert_ne!(detached.as_str().as_ptr(), text.as_str().as_ptr());
+        }
+    }
+
+    #[test]
     fn only_short_printable_ascii_is_plain() {
         for (text, is_plain) in [
             ("", true),

@@ -86,3 +86,40 @@ impl<E: Named> Names<E> {
 fn index(number: u32) -> usize {
     crate::format::usize_of(number)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Entry(String);
+
+    impl Named for Entry {
+        type Name = String;
+
+        fn name(&self) -> &String {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn each_name_has_one_number_however_many_there_are() {
+        let mut names = Names::default();
+        let text = |number: u32| format!("room-{number}");
+        for round in 0..2 {
+            for number in 0..1000 {
+                let begin = || {
+                    assert_eq!(round, 0, "it is there");
+                    Entry(text(number))
+                };
+                assert_eq!(names.find_or_begin(&text(number), begin), number);
+            }
+        }
+        for number in 0..1000 {
+            assert_eq!(names.find(&text(number)), Some(number));
+            assert_eq!(names.get(number).name(), &text(number));
+        }
+        assert_eq!(names.find(&text(1000)), None);
+        assert_eq!(names.iter().count(), 1000);
+        assert_eq!(names.as_large().find(&text(1)), None);
+    }
+}
