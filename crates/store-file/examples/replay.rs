@@ -65,7 +65,7 @@ fn main() -> Outcome<()> {
         let odd = Query::types([EventType::new("odd")?]);
         let kind = Query::tags([Tag::new("kind:7")?]);
         if is_chosen("reader") {
-            let rate = rate(events, || lend(&store, events))?;
+            let rate = rate(events, || lend(&store, &Query::all(), events))?;
             print(&format!("{way}, reader ({:.2} of raw)", rate / raw), rate);
         }
         for (name, query, events) in [
@@ -77,18 +77,34 @@ fn main() -> Outcome<()> {
                 let rate = rate(events, || read(&store, &query, events))?;
                 print(&format!("{way}, {name} ({:.2} of raw)", rate / raw), rate);
             }
+            let name = name.replace("read", "lent");
+            if query != Query::all() && is_chosen(&name) {
+                let rate = rate(events, || lend(&store, &query, events))?;
+                print(&format!("{way}, {name} ({:.2} of raw)", rate / raw), rate);
+            }
         }
         if is_chosen("scattered streams") {
             let streams = events * 9 / 10 / STREAM_EVENTS;
             let rate = rate(STREAM_READS, || read_streams(&store, "scattered", streams))?;
             print(&format!("{way}, scattered streams"), rate);
         }
+        if is_chosen("lent, scattered streams") {
+            let streams = events * 9 / 10 / STREAM_EVENTS;
+            let rate = rate(STREAM_READS, || lend_streams(&store, "scattered", streams))?;
+            print(&format!("{way}, lent, scattered streams"), rate);
+        }
         drop(store);
         if is_chosen("streams that lie together") {
-            let store = options.open(&together)?;
+            let store = options.clone().open(&together)?;
             let streams = events / STREAM_EVENTS;
             let rate = rate(STREAM_READS, || read_streams(&store, "together", streams))?;
             print(&format!("{way}, streams that lie together"), rate);
+        }
+        if is_chosen("lent, streams that lie together") {
+            let store = options.open(&together)?;
+            let streams = events / STREAM_EVENTS;
+            let rate = rate(STREAM_READS, || lend_streams(&store, "together", streams))?;
+            print(&format!("{way}, lent, streams that lie together"), rate);
         }
     }
     Ok(())
@@ -175,9 +191,11 @@ fn raw_loop(path: &Path, length: u64) -> Outcome<()> {
     Ok(())
 }
 
-fn lend(store: &FileStore, expected: u64) -> Outcome<()> {
+fn lend(store: &FileStore, query: &Query, expected: u64) -> Outcome<()> {
     let expected = usize::try_from(expected)?;
-    let mut reader = store.reader(Position::ORIGIN);
+    let mut reader = store
+        .reader(query.clone(), Position::ORIGIN)
+        .limit(expected);
     let (mut count, mut bytes) = (0, 0);
     while count < expected {
         let events = reader.next_batch()?.ok_or("the log ends too early")?;
@@ -200,6 +218,21 @@ fn read_streams(store: &FileStore, name: &str, streams: u64) -> Outcome<()> {
         let stream = StreamName::new(format!("{name}-{}", number * 7907 % streams))?;
         let found = count(store, Query::stream(stream), ReadOptions::all())?;
         assert_eq!(found, STREAM_EVENTS);
+    }
+    Ok(())
+}
+
+fn lend_streams(store: &FileStore, name: &str, streams: u64) -> Outcome<()> {
+    for number in 0..STREAM_READS {
+        let stream = StreamName::new(format!("{name}-{}", number * 7907 % streams))?;
+        let mut reader = store.reader(Query::stream(stream), Position::ORIGIN);
+        let (mut count, mut bytes) = (0, 0);
+        while let Some(events) = reader.next_batch()? {
+            count += u64::try_from(events.len())?;
+            bytes += events.iter().map(|event| event.data().len()).sum::<usize>();
+        }
+        assert_eq!(count, STREAM_EVENTS);
+        black_box(bytes);
     }
     Ok(())
 }

@@ -4,6 +4,7 @@
 mod answer;
 mod backup;
 mod batch;
+mod block;
 mod boundary;
 mod checkpoints;
 mod committer;
@@ -35,6 +36,7 @@ mod rewriting;
 mod run;
 mod scan;
 mod segment;
+mod selection;
 mod shown;
 mod snapshots;
 mod stat;
@@ -50,6 +52,7 @@ mod trail;
 mod trimming;
 mod verify;
 mod view;
+mod walk;
 mod window;
 mod writer;
 

@@ -10,7 +10,7 @@ use crate::error::{Damage, IoFailure, OpenError};
 use crate::index::{BadIndex, Hidden, PageCache, RecentVersions, Sealed, SealedIndex, View};
 use crate::notes::Notes;
 use crate::number;
-use crate::plan::{Place, Plan, Stretch};
+use crate::plan::{Bounds, Place, Plan, Stretch};
 use crate::scan::{Frontier, Scan};
 use crate::state::State;
 
@@ -185,9 +185,19 @@ impl SharedLog {
         direction: Direction,
         limit: usize,
     ) -> Result<Plan, ReadError> {
+        self.plan_within(query, direction, Bounds::of_scan(limit))
+    }
+
+    /// The same, of as much as is asked for at a time.
+    pub(crate) fn plan_within(
+        &self,
+        query: &Query,
+        direction: Direction,
+        bounds: Bounds,
+    ) -> Result<Plan, ReadError> {
         let shown = self.shown();
         loop {
-            match self.try_plan(query, direction, limit, shown) {
+            match self.try_plan(query, direction, bounds, shown) {
                 Ok(Some(plan)) => return Ok(plan),
                 Ok(None) => {}
                 Err(bad) => self.mend(bad).map_err(unreadable)?,
@@ -243,7 +253,7 @@ impl SharedLog {
         &self,
         query: &Query,
         direction: Direction,
-        limit: usize,
+        bounds: Bounds,
         shown: u64,
     ) -> Result<Option<Plan>, BadIndex> {
         let state = self.read();
@@ -251,7 +261,7 @@ impl SharedLog {
         let changes = dropped.changes();
         let (floor, told_to) = (dropped.floor(query), dropped.told_to(query));
         drop(state);
-        let mut stretch = Stretch::new(direction, limit, floor, shown);
+        let mut stretch = Stretch::new(direction, bounds, floor, shown);
         while let Some(at) = stretch.next() {
             let looked = self.try_look_at(at, |view, place, hidden| {
                 stretch.look(view, place, query, hidden)

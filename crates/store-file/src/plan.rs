@@ -3,11 +3,14 @@ use std::sync::Arc;
 use eventwire_store::backend::Batch;
 use eventwire_store::{Direction, Position, Query, ReadError};
 
+use crate::block::{BLOCK_BYTES, Block};
+use crate::format::u64_of;
 use crate::index::{BadIndex, Hidden, Next, Search, Slot, View};
 use crate::number;
 use crate::run::{Found, Runs};
 use crate::segment::Segment;
 use crate::storage::Mapping;
+use crate::view::Head;
 
 /// Looks into the index in one scan, so that the lock is held only briefly.
 const SCAN_LOOKS: usize = 4096;
@@ -32,6 +35,20 @@ impl Plan {
             looked_to: number::position(self.looked_to),
             is_end: self.is_end,
             dropped_to: number::position(self.dropped_to),
+        })
+    }
+
+    /// Makes what was found, or the first part of it, the bytes of a block, and says where events
+    /// begin there. Returns how far that goes: what matches up to there is in it.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or an event is not as it was written; those before it are
+    /// in `heads` then.
+    pub(crate) fn lend(&self, block: &mut Block, heads: &mut Vec<Head>) -> Result<u64, ReadError> {
+        let lent = self.runs.lend(block, heads)?;
+        Ok(match heads.last() {
+            Some(last) if lent < self.runs.found().len() => last.position,
+            _ => self.looked_to,
         })
     }
 
@@ -62,11 +79,41 @@ impl<'a> Place<'a> {
     }
 }
 
+/// How much is planned at a time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Bounds {
+    /// Of events.
+    limit: usize,
+    /// Of bytes, unless one event has more.
+    bytes: u64,
+    is_of_one_file: bool,
+}
+
+impl Bounds {
+    /// Of a scan, which finds so many events at most.
+    pub(crate) fn of_scan(limit: usize) -> Self {
+        Self {
+            limit,
+            bytes: SCAN_BYTES,
+            is_of_one_file: false,
+        }
+    }
+
+    /// Of a batch that is lent: what is in one buffer, or in one file that is mapped.
+    pub(crate) fn of_batch(limit: usize) -> Self {
+        Self {
+            limit,
+            bytes: u64_of(BLOCK_BYTES),
+            is_of_one_file: true,
+        }
+    }
+}
+
 /// A scan that is being planned.
 #[derive(Debug)]
 pub(crate) struct Stretch {
     way: Way,
-    limit: usize,
+    bounds: Bounds,
     looks: usize,
     bytes: u64,
     runs: Runs,
@@ -86,7 +133,7 @@ enum Way {
 impl Stretch {
     /// The next stretch of the log, of which readers are shown what is above `floor`, and at or
     /// below `shown`.
-    pub(crate) fn new(direction: Direction, limit: usize, floor: u64, shown: u64) -> Self {
+    pub(crate) fn new(direction: Direction, bounds: Bounds, floor: u64, shown: u64) -> Self {
         let (way, looked_to) = match direction {
             Direction::Forward { after } => {
                 let from = number::of(after).saturating_add(1);
@@ -99,7 +146,7 @@ impl Stretch {
         };
         Self {
             way,
-            limit,
+            bounds,
             looks: SCAN_LOOKS,
             bytes: 0,
             runs: Runs::default(),
@@ -144,22 +191,22 @@ impl Stretch {
         &mut self,
         search: &Search<'_>,
         place: Place<'_>,
-        mut from: u64,
+        from: u64,
         end: u64,
     ) -> Result<(), BadIndex> {
-        loop {
-            match search.forward(from, end, &mut self.looks)? {
-                Next::Nothing => return Ok(()),
-                Next::At(position) if self.has_room() => {
-                    self.take(position, search.slot(position)?, place);
-                    from = position + 1;
-                }
-                Next::At(position) | Next::LookedTo(position) => {
-                    self.stop(position - 1);
-                    return Ok(());
-                }
+        let mut looks = self.looks;
+        let next = search.each_forward(from, end, &mut looks, |position, slot| {
+            let has_room = self.has_room(place);
+            if has_room {
+                self.take(position, slot, place);
             }
+            has_room
+        })?;
+        self.looks = looks;
+        if let Next::At(position) | Next::LookedTo(position) = next {
+            self.stop(position - 1);
         }
+        Ok(())
     }
 
     fn backward(
@@ -173,7 +220,7 @@ impl Stretch {
             match search.backward(from, &mut self.looks)? {
                 Next::Nothing => return Ok(()),
                 Next::At(position) | Next::LookedTo(position) if position <= floor => return Ok(()),
-                Next::At(position) if self.has_room() => {
+                Next::At(position) if self.has_room(place) => {
                     self.take(position, search.slot(position)?, place);
                     from = position - 1;
                 }
@@ -190,8 +237,10 @@ impl Stretch {
         self.is_full = true;
     }
 
-    fn has_room(&self) -> bool {
-        self.runs.found().len() < self.limit && self.bytes < SCAN_BYTES
+    fn has_room(&self, place: Place<'_>) -> bool {
+        let has_room =
+            self.runs.found().len() < self.bounds.limit && self.bytes < self.bounds.bytes;
+        has_room && (!self.bounds.is_of_one_file || self.runs.could_be_with(place.segment))
     }
 
     fn take(&mut self, position: u64, slot: Slot, place: Place<'_>) {

@@ -6,12 +6,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use eventwire_store::{ReadError, RecordedEvent};
 
+use crate::block::Block;
 use crate::error::{Damage, IoFailure};
 use crate::format::{Decoder, Record, frame_before, in_memory, record_end, u64_of, usize_of};
 use crate::index::Slot;
 use crate::plan::Place;
 use crate::segment::Segment;
 use crate::storage::Mapping;
+use crate::view::Head;
 
 /// Bytes read into one buffer, unless one event has more. An event that is kept keeps them all.
 const BUFFER_BYTES: u64 = 256 << 10;
@@ -144,9 +146,11 @@ impl Runs {
             let count = match &file.mapping {
                 Some(mapping) => {
                     let bytes = Bytes::from_owner(mapping.clone());
+                    let found = &self.found[run.events.clone()];
                     let mut reading = Reading::new(file, &bytes);
-                    reading.touch(&self.found[run.events.clone()]);
-                    reading.take(&self.found[run.events.clone()], &mut events)?;
+                    reading.touch(found);
+                    let taken = reading.take(found, &mut Decoder::new(&bytes), &mut events);
+                    taken.map_err(damaged)?;
                     1
                 }
                 None => {
@@ -161,6 +165,45 @@ impl Runs {
             events.reverse();
         }
         Ok(events)
+    }
+
+    /// Makes events, or the first of them, the bytes of a block, and says where they begin there.
+    /// They are of one file, and were found by rising positions. Returns how many they are.
+    ///
+    /// # Errors
+    /// Where a file cannot be read, or an event is not as it was written; those before it are
+    /// in `heads` then.
+    pub(crate) fn lend(
+        &self,
+        block: &mut Block,
+        heads: &mut Vec<Head>,
+    ) -> Result<usize, ReadError> {
+        let Some(run) = self.runs.first() else {
+            return Ok(0);
+        };
+        let file = &self.files[run.file];
+        if let Some(mapping) = &file.mapping {
+            block.map(mapping);
+            let mut reading = Reading::new(file, block.bytes());
+            reading.touch(&self.found);
+            reading.lend(&self.found, heads).map_err(damaged)?;
+            return Ok(self.found.len());
+        }
+        let runs = read_together(&self.runs);
+        block.fill(|buffer| file.fill(runs, buffer))?;
+        let mut reading = Reading::new(file, block.bytes());
+        for (run, part) in parts(runs) {
+            reading.stand_at(run.bytes().start, part);
+            let found = &self.found[run.events.clone()];
+            reading.lend(found, heads).map_err(damaged)?;
+        }
+        Ok(heads.len())
+    }
+
+    /// Whether what lies in a segment is in the same file as these.
+    pub(crate) fn could_be_with(&self, segment: &Arc<Segment>) -> bool {
+        let is_same = |file: &Source| Arc::ptr_eq(&file.segment, segment);
+        self.files.last().is_none_or(is_same)
     }
 
     /// Puts what was found by falling positions in the order in which it lies.
@@ -186,6 +229,21 @@ fn read_together(runs: &[Run]) -> &[Run] {
     &runs[..count.max(1)]
 }
 
+/// Some runs, and where each is in a buffer that has them one after the other.
+fn parts(runs: &[Run]) -> impl Iterator<Item = (&Run, Range<usize>)> {
+    let mut at = 0;
+    runs.iter().map(move |run| {
+        let Range { start, end } = run.bytes();
+        let begin = at;
+        at += in_memory(end - start).expect("it was read into memory");
+        (run, begin..at)
+    })
+}
+
+fn damaged(damage: Damage) -> ReadError {
+    ReadError::Backend(Box::new(damage))
+}
+
 impl Source {
     /// Reads the events of runs in this file.
     fn read(
@@ -194,45 +252,50 @@ impl Source {
         found: &[Found],
         events: &mut Vec<RecordedEvent>,
     ) -> Result<(), ReadError> {
-        let buffer = match self.bytes(runs) {
-            Ok(buffer) => Bytes::from(buffer),
-            Err((at, error)) => {
-                let failure = IoFailure::new("reading", &self.segment.name, at, error);
-                return Err(ReadError::Backend(Box::new(failure)));
-            }
-        };
+        let mut buffer = Vec::new();
+        self.fill(runs, &mut buffer)?;
+        let buffer = Bytes::from(buffer);
+        let mut decoder = Decoder::new(&buffer);
         let mut reading = Reading::new(self, &buffer);
-        let mut at = 0;
-        for run in runs {
-            let Range { start, end } = run.bytes();
-            let length = in_memory(end - start).expect("it was read into memory");
-            reading.stand_at(start, at..at + length);
-            reading.take(&found[run.events.clone()], events)?;
-            at += length;
+        for (run, part) in parts(runs) {
+            reading.stand_at(run.bytes().start, part);
+            let found = &found[run.events.clone()];
+            let taken = reading.take(found, &mut decoder, events);
+            taken.map_err(damaged)?;
         }
         Ok(())
     }
 
-    /// What lies in some runs, one after the other; where it could not be read otherwise.
-    fn bytes(&self, runs: &[Run]) -> Result<Vec<u8>, (u64, io::Error)> {
-        let lengths = runs.iter().map(|run| {
-            let length = self.length(&run.bytes());
-            length.map_err(|error| (run.bytes().start, error))
-        });
-        let lengths: Vec<usize> = lengths.collect::<Result<_, _>>()?;
-        let file = &self.segment.file;
-        if let [run] = runs {
-            let mut buffer = Vec::new();
-            let begin = run.bytes().start;
-            let read = file.read_more(&mut buffer, lengths[0], begin);
-            return read.map(|()| buffer).map_err(|error| (begin, error));
+    /// Makes what lies in some runs, one after the other, the first bytes of a buffer; returns
+    /// how many they are.
+    fn fill(&self, runs: &[Run], buffer: &mut Vec<u8>) -> Result<usize, ReadError> {
+        let mut length = 0;
+        for run in runs {
+            let bytes = run.bytes();
+            let counted = self.length(&bytes);
+            length += counted.map_err(|error| self.unread(bytes.start, error))?;
         }
-        let mut buffer = vec![0; lengths.iter().sum()];
-        let mut rest = &mut buffer[..];
-        let mut is_awaited = false;
-        for (number, (run, length)) in runs.iter().zip(&lengths).enumerate() {
+        if let [run] = runs {
             let begin = run.bytes().start;
-            let bytes = rest.split_off_mut(..*length).expect("it is of all lengths");
+            buffer.clear();
+            let read = self.segment.file.read_more(buffer, length, begin);
+            return read
+                .map(|()| length)
+                .map_err(|error| self.unread(begin, error));
+        }
+        if buffer.len() < length {
+            buffer.resize(length, 0);
+        }
+        self.read_each(runs, buffer)?;
+        Ok(length)
+    }
+
+    fn read_each(&self, runs: &[Run], buffer: &mut [u8]) -> Result<(), ReadError> {
+        let file = &self.segment.file;
+        let mut is_awaited = false;
+        for (number, (run, part)) in parts(runs).enumerate() {
+            let begin = run.bytes().start;
+            let bytes = &mut buffer[part];
             let read = if is_awaited {
                 file.read_at(bytes, begin)
             } else {
@@ -248,9 +311,14 @@ impl Source {
                     file.read_at(bytes, begin)
                 })
             };
-            read.map_err(|error| (begin, error))?;
+            read.map_err(|error| self.unread(begin, error))?;
         }
-        Ok(buffer)
+        Ok(())
+    }
+
+    fn unread(&self, at: u64, error: io::Error) -> ReadError {
+        let failure = IoFailure::new("reading", &self.segment.name, at, error);
+        ReadError::Backend(Box::new(failure))
     }
 
     /// The length of what is to be read. An index can say of an event that it lies anywhere, and
@@ -265,11 +333,10 @@ impl Source {
     }
 }
 
-/// Events that are taken from bytes, in the order in which they lie there.
+/// Records that are taken from bytes, in the order in which they lie there.
 struct Reading<'a> {
     segment: &'a Segment,
-    bytes: &'a Bytes,
-    decoder: Decoder<'a>,
+    bytes: &'a [u8],
     /// Where in the file the bytes begin that are looked at.
     base: u64,
     /// Which of the bytes those are.
@@ -282,11 +349,10 @@ struct Reading<'a> {
 
 impl<'a> Reading<'a> {
     /// Of all of a file.
-    fn new(file: &'a Source, bytes: &'a Bytes) -> Self {
+    fn new(file: &'a Source, bytes: &'a [u8]) -> Self {
         Self {
             segment: &file.segment,
             bytes,
-            decoder: Decoder::new(bytes),
             base: 0,
             part: 0..bytes.len(),
             read_to: 0,
@@ -299,17 +365,37 @@ impl<'a> Reading<'a> {
         (self.base, self.read_to, self.part) = (base, base, part);
     }
 
-    /// Takes events.
-    fn take(&mut self, found: &[Found], events: &mut Vec<RecordedEvent>) -> Result<(), ReadError> {
+    /// Makes events of those that were found.
+    fn take(
+        &mut self,
+        found: &[Found],
+        decoder: &mut Decoder<'a>,
+        events: &mut Vec<RecordedEvent>,
+    ) -> Result<(), Damage> {
         for number in 0..found.len() {
-            events.push(self.event(&found[number..])?);
+            let (_, record) = self.record(&found[number..])?;
+            let event = decoder.event(record, found[number].position);
+            events.push(event.map_err(|what| self.damage(&found[number], what))?);
         }
         Ok(())
     }
 
-    /// Takes the first of these events.
+    /// Says where those begin that were found.
+    fn lend(&mut self, found: &[Found], heads: &mut Vec<Head>) -> Result<(), Damage> {
+        for number in 0..found.len() {
+            let (at, record) = self.record(&found[number..])?;
+            let checked = record.check_names();
+            checked.map_err(|what| self.damage(&found[number], what))?;
+            let position = found[number].position;
+            heads.push(Head { position, at });
+        }
+        Ok(())
+    }
+
+    /// The record of the first of these events, and where it begins. Its names are still to be
+    /// checked.
     #[inline]
-    fn event(&mut self, events: &[Found]) -> Result<RecordedEvent, ReadError> {
+    fn record(&mut self, events: &[Found]) -> Result<(usize, Record<'a>), Damage> {
         let found = events[0];
         if found.position >= self.whole_below
             && let Some(below) = self.check_frame(events)
@@ -317,21 +403,24 @@ impl<'a> Reading<'a> {
             self.whole_below = below;
         }
         self.read_to = found.end();
-        self.decode(&found).map_err(|what| {
-            let damage = Damage::new(&self.segment.name, found.slot.offset, what);
-            ReadError::Backend(Box::new(damage))
-        })
+        self.checked(&found)
+            .map_err(|what| self.damage(&found, what))
     }
 
     #[inline]
-    fn decode(&mut self, found: &Found) -> Result<RecordedEvent, &'static str> {
-        let outside = "an event lies outside its file";
-        let bytes = self.get(found.slot.offset, usize_of(found.slot.bytes));
-        let record = Record::first_in(bytes.ok_or(outside)?)?;
+    fn checked(&self, found: &Found) -> Result<(usize, Record<'a>), &'static str> {
+        let range = self.range(found.slot.offset, usize_of(found.slot.bytes));
+        let range = range.ok_or("an event lies outside its file")?;
+        let at = range.start;
+        let record = Record::first_in(&self.bytes[range])?;
         if found.position >= self.whole_below {
             record.check(found.position, self.segment.seed)?;
         }
-        self.decoder.event(record, found.position)
+        Ok((at, record))
+    }
+
+    fn damage(&self, found: &Found, what: &str) -> Damage {
+        Damage::new(&self.segment.name, found.slot.offset, what)
     }
 
     /// Checks the frame that begins with the first of these events where it has enough of them
@@ -371,10 +460,16 @@ impl<'a> Reading<'a> {
     }
 
     /// Bytes at a place in the file.
-    #[inline]
     fn get(&self, at: u64, length: usize) -> Option<&'a [u8]> {
-        let from = in_memory(at.checked_sub(self.base)?).ok()?;
-        let part = self.bytes.get(self.part.clone())?;
-        part.get(from..from.checked_add(length)?)
+        self.range(at, length).map(|range| &self.bytes[range])
+    }
+
+    /// Which of the bytes lie at a place in the file.
+    #[inline]
+    fn range(&self, at: u64, length: usize) -> Option<Range<usize>> {
+        let within = in_memory(at.checked_sub(self.base)?).ok()?;
+        let begin = self.part.start.checked_add(within)?;
+        let end = begin.checked_add(length)?;
+        (end <= self.part.end).then_some(begin..end)
     }
 }

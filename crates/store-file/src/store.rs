@@ -154,11 +154,11 @@ impl FileStore {
         &self.handle.recovery
     }
 
-    /// A reader of the whole log, from the first event above a position on, that lends what it
+    /// A reader of the events that match, from the first above a position on, that lends what it
     /// reads. [`Position::ORIGIN`] is before the first.
     #[must_use]
-    pub fn reader(&self, after: Position) -> LogReader {
-        LogReader::new(Arc::clone(&self.handle.log), after)
+    pub fn reader(&self, query: Query, after: Position) -> LogReader {
+        LogReader::new(Arc::clone(&self.handle.log), query, after)
     }
 
     /// Takes what was dropped out of the files: removes those of which nothing is held, and writes

@@ -8,7 +8,7 @@ use eventwire_store::{Position, RecordedEvent, Uuid, Version};
 use crate::format::{Decoder, Record, Tags};
 use crate::number;
 
-/// Neighbouring events, lent by a [`LogReader`](crate::LogReader) until it is asked for more.
+/// Events, lent by a [`LogReader`](crate::LogReader) until it is asked for more.
 ///
 /// All of them were checked: nothing that is done with them fails.
 #[derive(Clone, Copy)]

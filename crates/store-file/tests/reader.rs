@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use eventwire_store::{
-    Append, CheckpointStore, Consumer, EventStore, EventType, IdempotencyKey, Item, Keep, NewEvent,
-    Position, Query, ReadOptions, RecordedEvent, Retention, StreamName, Tag,
+    Append, Category, CheckpointStore, Consumer, EventStore, EventType, IdempotencyKey, Item, Keep,
+    NewEvent, Position, Query, ReadOptions, RecordedEvent, Retention, StreamName, Tag,
 };
 use eventwire_store_file::{Damage, EventView, FileOptions, FileStore, LogReader};
 use futures_executor::block_on;
@@ -142,13 +142,51 @@ fn agrees(store: &FileStore, random: &mut fastrand::Rng) {
             .filter(|event| event.position > after)
             .cloned()
             .collect();
-        assert_eq!(lent(&mut store.reader(after)), above, "after {after}");
+        assert_eq!(
+            lent(&mut store.reader(Query::all(), after)),
+            above,
+            "after {after}"
+        );
         assert_eq!(
             read(store, ReadOptions::after(after)),
             above,
             "after {after}"
         );
+        for query in random.choose_multiple(queries(), 2) {
+            let matching: Vec<_> = above
+                .iter()
+                .filter(|event| query.matches(event.as_ref()))
+                .cloned()
+                .collect();
+            let mut reader = store.reader(query.clone(), after);
+            assert_eq!(lent(&mut reader), matching, "{query:?} after {after}");
+            assert_eq!(
+                reader.position(),
+                block_on(store.head()).unwrap().max(after)
+            );
+            let limit = random.usize(..=matching.len() + 1);
+            let mut limited = store.reader(query.clone(), after).limit(limit);
+            let first = matching.get(..limit).unwrap_or(&matching);
+            assert_eq!(lent(&mut limited), first, "{limit} of {query:?}");
+            let mut rest = store.reader(query, limited.position());
+            assert_eq!(lent(&mut rest), matching[first.len()..]);
+        }
     }
+}
+
+/// What is asked of the indexes: one list, several, and what several have in common.
+fn queries() -> [Query; 6] {
+    let room = |number: u8| StreamName::new(format!("room-{number}")).unwrap();
+    let posted = EventType::new("posted").unwrap();
+    let category = Query::category(Category::new("room").unwrap());
+    [
+        Query::all(),
+        Query::stream(room(0)),
+        Query::streams([room(2), room(3)]),
+        Query::types([posted.clone()]),
+        category.clone().of_types([posted.clone()]),
+        Query::stream(room(1)).or(category.of_types([posted, EventType::new("a").unwrap()])),
+    ]
 }
 
 proptest! {
@@ -166,9 +204,11 @@ proptest! {
         }
         for _ in 0..3 {
             let store = options.clone().open(directory.path()).unwrap();
-            let mut follower = store.reader(block_on(store.head()).unwrap());
+            let mut follower = store.reader(Query::all(), block_on(store.head()).unwrap());
+            let room = Query::stream(StreamName::new("room-1").unwrap());
+            let mut member = store.reader(room.clone(), block_on(store.head()).unwrap());
             // Has begun, and is asked again only after what it is to read was dropped, perhaps.
-            let mut sleeper = store.reader(Position::ORIGIN);
+            let mut sleeper = store.reader(Query::all(), Position::ORIGIN);
             let woken_at = match sleeper.next_batch().unwrap() {
                 Some(events) => events.iter().next_back().unwrap().position(),
                 None => Position::ORIGIN,
@@ -177,6 +217,8 @@ proptest! {
                 let position = follower.position();
                 act(&store, random);
                 let new = read(&store, ReadOptions::after(position));
+                let of_room = new.iter().filter(|event| room.matches(event.as_ref()));
+                prop_assert_eq!(lent(&mut member), of_room.cloned().collect::<Vec<_>>());
                 prop_assert_eq!(lent(&mut follower), new);
                 prop_assert_eq!(follower.position(), block_on(store.head()).unwrap());
             }
@@ -217,7 +259,7 @@ fn a_writer_and_a_reader_do_not_disturb_each_other() {
             }
         }
     });
-    let mut reader = store.reader(Position::ORIGIN);
+    let mut reader = store.reader(Query::all(), Position::ORIGIN);
     let mut next = 0;
     while next < EVENTS {
         match reader.next_batch().unwrap() {
@@ -256,7 +298,7 @@ fn damage_is_named_exactly_and_nothing_behind_it_is_lent() {
         let record = u64::try_from(at - 52 - "posted".len() - "room-1".len()).unwrap();
 
         let store = options.open(directory.path()).unwrap();
-        let mut reader = store.reader(Position::ORIGIN);
+        let mut reader = store.reader(Query::all(), Position::ORIGIN);
         let events = reader.next_batch().unwrap().unwrap();
         assert_eq!(events.len(), 30);
         for _ in 0..2 {
@@ -268,8 +310,21 @@ fn damage_is_named_exactly_and_nothing_behind_it_is_lent() {
             );
             assert_eq!(reader.position(), Position::from_parts(0, 30));
         }
+        let room = Query::stream(StreamName::new("room-1").unwrap());
+        let mut selected = store.reader(room, Position::from_parts(0, 31));
+        // Events 32 and 33, of the commit with the damage.
+        assert_eq!(selected.next_batch().unwrap().unwrap().len(), 2);
+        for _ in 0..2 {
+            let error = selected.next_batch().unwrap_err();
+            let damage = error.source().unwrap().downcast_ref::<Damage>().unwrap();
+            assert_eq!(
+                (damage.file(), damage.offset()),
+                ("00000000000000000001.log", record)
+            );
+            assert_eq!(selected.position(), Position::from_parts(0, 33));
+        }
         let behind = store
-            .reader(Position::from_parts(0, 40))
+            .reader(Query::all(), Position::from_parts(0, 40))
             .next_batch()
             .unwrap()
             .map(|events| events.len());
@@ -309,7 +364,7 @@ fn payloads_are_slices_of_what_was_read() {
                 pair[1].data.as_ptr()
             );
         }
-        let mut reader = store.reader(Position::ORIGIN);
+        let mut reader = store.reader(Query::all(), Position::ORIGIN);
         let batch = reader.next_batch().unwrap().unwrap();
         let events: Vec<_> = batch.iter().take(10).collect();
         for pair in events.windows(2) {

@@ -106,7 +106,7 @@ fn what_a_deleted_stream_held_is_gone_from_the_disk() {
         let all = items(&store, Query::all(), ReadOptions::all().limit(300));
         assert_eq!(events(&all), events(&before));
         let mut lent = Vec::new();
-        let mut reader = store.reader(Position::ORIGIN);
+        let mut reader = store.reader(Query::all(), Position::ORIGIN);
         while let Some(batch) = reader.next_batch().unwrap() {
             lent.extend(
                 batch

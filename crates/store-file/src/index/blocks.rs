@@ -79,6 +79,21 @@ fn encode(mut value: u64, out: &mut Vec<u8>) {
 
 #[inline]
 fn decode(bytes: &mut &[u8]) -> Option<u64> {
+    // Mostly it has one byte, or two.
+    match **bytes {
+        [low @ 0..0x80, ref rest @ ..] => {
+            *bytes = rest;
+            Some(low.into())
+        }
+        [low, high @ 0..0x80, ref rest @ ..] => {
+            *bytes = rest;
+            Some(u64::from(low & 0x7f) | u64::from(high) << 7)
+        }
+        _ => decode_long(bytes),
+    }
+}
+
+fn decode_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut value = 0;
     let mut shift = 0;
     loop {

@@ -32,6 +32,11 @@ impl Hidden {
         }
     }
 
+    /// Whether nothing is hidden.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
     /// The first position at or above this one that is not hidden.
     pub(crate) fn shown_from(&self, position: u64) -> u64 {
         self.span(position).map_or(position, |span| span.to + 1)

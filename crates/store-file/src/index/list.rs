@@ -166,6 +166,33 @@ impl<'a> FileList<'a> {
         self.get(self.count_below(from)?)
     }
 
+    /// Visits the positions from `from` to `to`, both included, with the places of their events.
+    /// Stops with the first that is refused, and says which.
+    pub(super) fn each_from(
+        &self,
+        from: u64,
+        to: u64,
+        mut take: impl FnMut(u64, Slot) -> bool,
+    ) -> Result<Option<u64>, BadIndex> {
+        let mut number = self.count_below(from)?;
+        while number < self.listed.count {
+            let near = &mut *self.near.borrow_mut();
+            self.stand_on(near, number / BLOCK_POSTINGS)?;
+            let within = in_memory(number % BLOCK_POSTINGS).map_err(|_| self.section.bad())?;
+            for posting in near.block.postings.get(within..).unwrap_or_default() {
+                let position = self.first + u64::from(posting.distance);
+                if position > to {
+                    return Ok(None);
+                }
+                if !take(position, posting.slot()) {
+                    return Ok(Some(position));
+                }
+            }
+            number = (number / BLOCK_POSTINGS + 1) * BLOCK_POSTINGS;
+        }
+        Ok(None)
+    }
+
     /// The position with a number.
     fn get(&self, number: u64) -> Result<Option<u64>, BadIndex> {
         if number >= self.listed.count {

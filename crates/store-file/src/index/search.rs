@@ -3,7 +3,7 @@ use eventwire_store::{Query, QueryItem, Scope};
 use super::View;
 use super::file::BadIndex;
 use super::hidden::Hidden;
-use super::list::List;
+use super::list::{FileList, List};
 use super::memory::Slot;
 use super::section::Column;
 use super::term::Term;
@@ -99,6 +99,41 @@ impl<'a> Search<'a> {
             Next::At(found) => Some(found),
             Next::LookedTo(_) | Next::Nothing => None,
         })
+    }
+
+    /// Visits the matches from `from` to `to`, both included, by rising positions, in at most
+    /// `looks` looks. Stops with the first that is refused, which is the nearest then.
+    pub(crate) fn each_forward(
+        &self,
+        mut from: u64,
+        to: u64,
+        looks: &mut usize,
+        mut take: impl FnMut(u64, Slot) -> bool,
+    ) -> Result<Next, BadIndex> {
+        if let Some(list) = self.only_list() {
+            let refused = list.each_from(from, to, take)?;
+            return Ok(refused.map_or(Next::Nothing, Next::At));
+        }
+        loop {
+            match self.forward(from, to, looks)? {
+                Next::At(position) if take(position, self.slot(position)?) => from = position + 1,
+                next => return Ok(next),
+            }
+        }
+    }
+
+    /// The list that has just what matches, where there is one.
+    fn only_list(&self) -> Option<&FileList<'a>> {
+        let [item] = &self.items[..] else {
+            return None;
+        };
+        let [clause] = &item.clauses[..] else {
+            return None;
+        };
+        match &clause.lists[..] {
+            [List::File(list)] if self.hidden.is_empty() => Some(list),
+            _ => None,
+        }
     }
 
     /// The first match from `from` to `to`, both included, in at most `looks` looks.
@@ -421,6 +456,33 @@ mod tests {
                     from = position + 1;
                 }
                 Next::LookedTo(position) => {
+                    prop_assert!(position > from);
+                    from = position;
+                }
+                Next::Nothing => break,
+            }
+        }
+        prop_assert_eq!(&found, matches);
+
+        // By visiting, with a refusal now and then.
+        let mut found = Vec::new();
+        let mut from = first;
+        loop {
+            let mut left = looks + 1;
+            let take = |position, slot: Slot| {
+                let is_taken = left > 0;
+                left = left.saturating_sub(1);
+                if is_taken {
+                    assert_eq!(slot.offset, 64 + 8 * (position - first));
+                    found.push(position);
+                }
+                is_taken
+            };
+            match search
+                .each_forward(from, last, &mut looks.clone(), take)
+                .unwrap()
+            {
+                Next::At(position) | Next::LookedTo(position) => {
                     prop_assert!(position > from);
                     from = position;
                 }

@@ -1,7 +1,9 @@
 use std::error::Error;
 use std::sync::Arc;
 
-use eventwire_store::{Append, EventType, NewEvent, Position, Query, ReadOptions, StreamName, Tag};
+use eventwire_store::{
+    Append, Category, EventType, NewEvent, Position, Query, ReadError, ReadOptions, StreamName, Tag,
+};
 
 use super::workload::{Workload, file_indexes, found, open, payloads};
 use crate::engine::Engine;
@@ -264,43 +266,50 @@ fn a_lost_sector_is_a_torn_commit_only_at_the_end_of_the_log() {
 /// the damage is named, at or before the bit.
 #[test]
 fn a_flipped_bit_is_found_by_lending() {
-    let (medium, workload) = written();
+    let (medium, _) = written();
     let engine = open(&medium).expect("nothing fails");
     let name = segment::name(1);
-    let held = workload.held();
-    let mut refused = 0;
-    for at in 0..medium.bytes(&name).len() {
-        medium.tamper(&name, |bytes| flip(bytes, at, at % 8));
-        let mut reader = LogReader::new(Arc::clone(&engine.log), Position::ORIGIN);
-        let mut lent = Vec::new();
-        let ended = loop {
-            match reader.next_batch() {
-                Ok(Some(events)) => lent.extend(events.iter().map(|event| event.data().to_vec())),
-                Ok(None) => break Ok(()),
-                Err(error) => break Err(error),
+    let rooms = Query::category(Category::new("room").expect("a name"));
+    let posted = Query::types([EventType::new("posted").expect("a type")]);
+    for (query, least) in [(Query::all(), 1000), (rooms, 200), (posted, 200)] {
+        let (held, ended) = lent(&engine, &query);
+        ended.expect("nothing has flipped");
+        let mut refused = 0;
+        for at in 0..medium.bytes(&name).len() {
+            medium.tamper(&name, |bytes| flip(bytes, at, at % 8));
+            let (lent, ended) = lent(&engine, &query);
+            assert!(held.starts_with(&lent), "{query:?}, byte {at}");
+            match ended {
+                Ok(()) => assert_eq!(lent.len(), held.len(), "{query:?}, byte {at}"),
+                Err(error) => {
+                    let cause = error.source().expect("it has a cause");
+                    let damage: &Damage = cause.downcast_ref().expect("it is damage");
+                    let distance = u64::try_from(at).expect("it is short");
+                    assert!(
+                        damage.file() == name && damage.offset() <= distance,
+                        "{query:?}, byte {at}: {damage}"
+                    );
+                    refused += 1;
+                }
             }
-        };
-        let lent = lent
-            .into_iter()
-            .map(|data| String::from_utf8(data).expect("text"));
-        let lent: Vec<String> = lent.collect();
-        assert!(held.starts_with(&lent), "byte {at}");
-        match ended {
-            Ok(()) => assert_eq!(lent.len(), held.len(), "byte {at}"),
-            Err(error) => {
-                let cause = error.source().expect("it has a cause");
-                let damage: &Damage = cause.downcast_ref().expect("it is damage");
-                let distance = u64::try_from(at).expect("it is short");
-                assert!(
-                    damage.file() == name && damage.offset() <= distance,
-                    "byte {at}: {damage}"
-                );
-                refused += 1;
-            }
+            medium.tamper(&name, |bytes| flip(bytes, at, at % 8));
         }
-        medium.tamper(&name, |bytes| flip(bytes, at, at % 8));
+        assert!(refused > least, "the bytes of the events: {refused}");
     }
-    assert!(refused > 1000, "the bytes of the commits: {refused}");
+}
+
+/// What a reader lends, and how that ends.
+fn lent(engine: &Engine, query: &Query) -> (Vec<Vec<u8>>, Result<(), ReadError>) {
+    let log = Arc::clone(&engine.log);
+    let mut reader = LogReader::new(log, query.clone(), Position::ORIGIN);
+    let mut lent = Vec::new();
+    loop {
+        match reader.next_batch() {
+            Ok(Some(events)) => lent.extend(events.iter().map(|event| event.data().to_vec())),
+            Ok(None) => return (lent, Ok(())),
+            Err(error) => return (lent, Err(error)),
+        }
+    }
 }
 
 /// A bit that flips under an open store is found when it is read.
