@@ -1,5 +1,5 @@
 //! `cargo run --release -p persisting -- [appending|reading|opening] [part of a contestant's name]
-//! [--quick | --full] [--events NUMBER] [--dir DIRECTORY]`: see the README.
+//! [--quick | --full] [--events NUMBER] [--keep] [--dir DIRECTORY]`: see the README.
 
 mod appending;
 mod child;

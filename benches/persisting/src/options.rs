@@ -12,6 +12,7 @@ pub struct Options {
     part: Option<Part>,
     name: String,
     directory: PathBuf,
+    keeps: bool,
     pub scale: Scale,
 }
 
@@ -73,6 +74,7 @@ impl Options {
             part: None,
             name: String::new(),
             directory: beside.parent().expect("a file").to_owned(),
+            keeps: false,
             scale: DEFAULT,
         };
         let mut arguments = arguments.iter();
@@ -80,6 +82,7 @@ impl Options {
             match argument.as_str() {
                 "--quick" => options.scale = QUICK,
                 "--full" => options.scale.is_full = true,
+                "--keep" => options.keeps = true,
                 "--events" => {
                     let events = arguments.next().and_then(|events| events.parse().ok());
                     options.scale.events = events.ok_or("--events needs a number")?;
@@ -126,6 +129,12 @@ impl Options {
             .prefix(&prefix)
             .tempdir_in(&self.directory);
         directory.expect("it is made")
+    }
+
+    /// Where a filled store is kept for the next run; none where it is to go with this one.
+    pub fn kept(&self, contestant: &Contestant, events: usize) -> Option<PathBuf> {
+        let name = format!("kept-{}-{events}", contestant.name.replace([' ', ','], ""));
+        self.keeps.then(|| self.directory.join(name))
     }
 
     /// Removes what runs that were ended from outside have left.

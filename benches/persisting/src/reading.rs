@@ -1,5 +1,5 @@
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use rustix::fs::{Advice, fadvise};
@@ -27,11 +27,19 @@ const COLUMNS: [&str; 4] = [
 struct Filled {
     contestant: &'static Contestant,
     layout: Layout,
-    directory: TempDir,
-    /// MiB it grew by while it was filled.
-    growth: f64,
+    directory: Directory,
+    /// MiB it grew by while it was filled, where that was now.
+    growth: Option<f64>,
     columns: [Vec<f64>; COLUMNS.len()],
     openings: Openings,
+}
+
+/// Where a filled store is.
+enum Directory {
+    /// It goes with the run.
+    Passing(TempDir),
+    /// It is there for the next.
+    Kept(PathBuf),
 }
 
 #[derive(Default)]
@@ -149,7 +157,7 @@ fn open_many(filled: &[Filled], options: &Options) {
             value(many.closed),
             value(many.killed),
             slope,
-            number(few.growth.max(0.0)),
+            value(few.growth.map(|growth| growth.max(0.0))),
             value(few.openings.resident),
         ];
         table.row(few.contestant.name, cells);
@@ -160,13 +168,22 @@ fn open_many(filled: &[Filled], options: &Options) {
 impl Filled {
     fn new(contestant: &'static Contestant, options: &Options, events: usize) -> Self {
         let layout = Layout::new(events);
-        let directory = options.directory();
-        let mut process = Process::start(contestant.name, directory.path(), layout);
-        let empty = process.resident();
-        process.ask("fill");
-        process.rest();
-        let growth = process.resident() - empty;
-        process.close();
+        let kept = options.kept(contestant, events);
+        let (directory, growth) = match kept {
+            Some(kept) if kept.exists() => (Directory::Kept(kept), None),
+            kept => {
+                let directory = options.directory();
+                let growth = fill(contestant, directory.path(), layout);
+                let directory = match kept {
+                    Some(kept) => {
+                        fs::rename(directory.keep(), &kept).expect("it is renamed");
+                        Directory::Kept(kept)
+                    }
+                    None => Directory::Passing(directory),
+                };
+                (directory, Some(growth))
+            }
+        };
         Self {
             contestant,
             layout,
@@ -230,6 +247,26 @@ impl Filled {
         self.columns[3].push(COLD as f64 / millis * 1e3);
         process.close();
     }
+}
+
+impl Directory {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Passing(directory) => directory.path(),
+            Self::Kept(path) => path,
+        }
+    }
+}
+
+/// Fills a store, and says by how many MiB the process grew.
+fn fill(contestant: &Contestant, directory: &Path, layout: Layout) -> f64 {
+    let mut process = Process::start(contestant.name, directory, layout);
+    let empty = process.resident();
+    process.ask("fill");
+    process.rest();
+    let growth = process.resident() - empty;
+    process.close();
+    growth
 }
 
 /// Has the system forget the pages of all files in a directory, but for those that are mapped.

@@ -20,7 +20,7 @@ pub struct Ours {
 }
 
 /// The file store, by its own faces: who appends alone commits on its own thread, files that were
-/// left are mapped, and the whole log is lent rather than handed out.
+/// left are mapped, and events are lent rather than handed out.
 pub struct OursDirect(Ours);
 
 /// Names are made once, as by a program that keeps them.
@@ -69,6 +69,7 @@ impl Store for OursDirect {
     fn open(directory: &Path, workload: &Arc<Workload>) -> Self {
         Self(Ours {
             store: FileOptions::new()
+                .segment_bytes(64 << 20)
                 .mapped()
                 .open(directory)
                 .expect("it opens"),
@@ -82,7 +83,21 @@ impl Store for OursDirect {
     }
 
     fn replay(&self) -> usize {
-        let mut reader = self.0.store.reader(Position::ORIGIN);
+        self.lend(Query::all())
+    }
+
+    fn read_stream(&self, stream: usize) -> usize {
+        self.lend(Query::stream(self.0.names.streams[stream].clone()))
+    }
+
+    fn close(self) {
+        self.0.close();
+    }
+}
+
+impl OursDirect {
+    fn lend(&self, query: Query) -> usize {
+        let mut reader = self.0.store.reader(query, Position::ORIGIN);
         let mut count = 0;
         while let Some(events) = reader.next_batch().expect("it is read") {
             for event in events {
@@ -91,14 +106,6 @@ impl Store for OursDirect {
             }
         }
         count
-    }
-
-    fn read_stream(&self, stream: usize) -> usize {
-        self.0.read_stream(stream)
-    }
-
-    fn close(self) {
-        self.0.close();
     }
 }
 
