@@ -1,5 +1,5 @@
 //! What is told to the `metrics` facade, and nothing without the feature: the names, units and
-//! labels are those of the table in the crate's README.
+//! labels are those of `docs/metrics.md`.
 
 use std::time::SystemTime;
 
@@ -9,6 +9,10 @@ use crate::reply::CommandFuture;
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shown {
     /// Up to an event that was recorded then.
+    #[cfg_attr(
+        not(feature = "metrics"),
+        expect(dead_code, reason = "nobody is told when")
+    )]
     Event(SystemTime),
     All,
 }

@@ -51,6 +51,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "foldhash",
             "hashbrown",
             "memmap2",
+            "metrics",
             "rustix",
             "thiserror",
         ],

@@ -20,6 +20,7 @@ use crate::control;
 use crate::feed::Shared;
 use crate::follow::{Follow, From};
 use crate::locate::{Gap, GapReason, Located, locate};
+use crate::meters::{Behind, Ending};
 use crate::presentation::{Joined, Presentation, Presenter};
 use crate::ring::{Follower, Live as RingEvent};
 use crate::topic::{self, Listening};
@@ -81,9 +82,12 @@ fn first_look(feed: &Shared, told: Option<Position>) -> Duration {
 
 pub(crate) enum Stage {
     Locate(Pin<Box<dyn Future<Output = Result<Located, ReadError>> + Send>>),
-    History(EventStream),
+    History {
+        events: EventStream,
+        _behind: Behind,
+    },
     Live(Live),
-    Ended,
+    Ended(Ending),
 }
 
 /// A subscriber that follows the ring.
@@ -198,7 +202,11 @@ impl FrameStream {
     }
 
     fn history(&self, options: ReadOptions) -> Stage {
-        Stage::History(self.feed.store.read(self.query.clone(), options))
+        let events = self.feed.store.read(self.query.clone(), options);
+        Stage::History {
+            events,
+            _behind: self.feed.meters.behind(),
+        }
     }
 
     fn resumed(&self) -> Stage {
@@ -257,7 +265,7 @@ impl FrameStream {
                 let located = ready!(located.as_mut().poll(context))?;
                 self.begin(located);
             }
-            Stage::History(events) => {
+            Stage::History { events, .. } => {
                 let item = ready!(Pin::new(events).poll_next(context)).transpose()?;
                 self.take_history(item);
             }
@@ -270,7 +278,7 @@ impl FrameStream {
                 self.cursor = self.cursor.max(looked_to);
                 self.take_live(ready!(next));
             }
-            Stage::Ended => {}
+            Stage::Ended(_) => {}
         }
         Poll::Ready(Ok(()))
     }
@@ -296,14 +304,19 @@ impl FrameStream {
             }
             // A store whose read ends before it has caught up breaks its contract; going on
             // from here would leave something out.
-            None => self.stage = Stage::Ended,
+            None => self.stage = Stage::Ended(Ending::Failed),
             Some(_) => {}
         }
     }
 
     fn take_live(&mut self, item: Option<Result<FromRing, Lagged>>) {
         match item {
-            Some(Ok(FromRing::Run(Joined { frame, last }))) => {
+            Some(Ok(FromRing::Run(Joined {
+                frame,
+                last,
+                events,
+            }))) => {
+                self.feed.meters.took(events);
                 if last.is_some() {
                     self.told = last;
                     self.send(frame);
@@ -311,6 +324,7 @@ impl FrameStream {
             }
             // The ring wakes by topic; only the query knows whether the whole of it matches.
             Some(Ok(FromRing::Event(live))) if self.query.matches(live.event().as_ref()) => {
+                self.feed.meters.took(1);
                 self.send_event(live.event(), Some(&live));
             }
             Some(Ok(FromRing::Event(_))) => {}
@@ -320,8 +334,17 @@ impl FrameStream {
                 self.stage = self.resumed();
             }
             // Where the feed goes on without this ring, the log tells why.
-            None if self.feed.ring.is_closed() => self.stage = Stage::Ended,
+            None if self.feed.ring.is_closed() => self.stage = Stage::Ended(Ending::Ended),
             None => self.stage = self.resumed(),
+        }
+    }
+
+    /// How it ends where it is dropped now.
+    fn ending(&self) -> Ending {
+        match &self.stage {
+            Stage::Ended(ending) => *ending,
+            Stage::Live(live) if self.ready.is_empty() && !live.follower.has_more() => Ending::Left,
+            Stage::Locate(_) | Stage::History { .. } | Stage::Live(_) => Ending::LeftBehind,
         }
     }
 
@@ -370,8 +393,11 @@ impl Stream for FrameStream {
                 this.feed.meters.sent(&frame);
                 return Poll::Ready(Some(Ok(frame)));
             }
-            if matches!(this.stage, Stage::Ended) || this.is_cut_short() || this.is_over() {
-                this.stage = Stage::Ended;
+            let has_ended = matches!(this.stage, Stage::Ended(_));
+            if has_ended || this.is_cut_short() || this.is_over() {
+                if !has_ended {
+                    this.stage = Stage::Ended(Ending::Ended);
+                }
                 let farewell = this.farewell.take().filter(|_| this.feed.ring.is_closed());
                 return Poll::Ready(farewell.map(Ok));
             }
@@ -386,9 +412,11 @@ impl Stream for FrameStream {
                         return Poll::Pending;
                     }
                 }
-                Poll::Ready(Err(_closed)) if this.is_cut_short() => this.stage = Stage::Ended,
+                Poll::Ready(Err(_closed)) if this.is_cut_short() => {
+                    this.stage = Stage::Ended(Ending::Ended);
+                }
                 Poll::Ready(Err(cause)) => {
-                    this.stage = Stage::Ended;
+                    this.stage = Stage::Ended(Ending::Failed);
                     return Poll::Ready(Some(Err(FeedError {
                         after: this.cursor,
                         cause,
@@ -402,8 +430,9 @@ impl Stream for FrameStream {
 
 impl Drop for FrameStream {
     fn drop(&mut self) {
-        self.feed.meters.ended();
-        tracing::debug!(parent: &self.span, cursor = %self.cursor, "ended");
+        let ending = self.ending();
+        self.feed.meters.ended(ending);
+        tracing::debug!(parent: &self.span, cursor = %self.cursor, ?ending, "ended");
     }
 }
 

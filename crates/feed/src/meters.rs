@@ -1,47 +1,142 @@
 //! What a feed tells of itself in numbers, through the `metrics` facade; nothing without the
-//! feature. The table is in the crate's README.
+//! feature. The table is `docs/metrics.md`.
 
 #[cfg(feature = "metrics")]
-pub(crate) use counted::Meters;
+pub(crate) use counted::{Behind, Meters};
 #[cfg(not(feature = "metrics"))]
-pub(crate) use silent::Meters;
+pub(crate) use silent::{Behind, Meters};
+
+/// How a stream ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ending {
+    /// The feed or its time was over, and it has said so.
+    Ended,
+    /// The store could not be read.
+    Failed,
+    /// Whoever read it has gone, with all that there was.
+    Left,
+    /// Whoever read it has gone, or did not take what there was for so long that it was let go.
+    LeftBehind,
+}
 
 #[cfg(feature = "metrics")]
 mod counted {
     use eventwire_sse::Frame;
-    use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+    use metrics::{
+        Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge,
+        describe_histogram, gauge, histogram,
+    };
 
+    use super::Ending;
     use crate::locate::GapReason;
+
+    const STREAMS: &str = "eventwire_feed_streams";
+    const BEHIND: &str = "eventwire_feed_streams_behind";
+    const OPENED: &str = "eventwire_feed_opened_total";
+    const RESUMED: &str = "eventwire_feed_resumed_total";
+    const ENDED: &str = "eventwire_feed_ended_total";
+    const GAPS: &str = "eventwire_feed_gaps_total";
+    const CATCH_UPS: &str = "eventwire_feed_catch_ups_total";
+    const MISSED: &str = "eventwire_feed_missed_events";
+    const WAITED: &str = "eventwire_feed_waited_events";
+    const FRAMES: &str = "eventwire_feed_frame_bytes";
+    const SENT: &str = "eventwire_feed_sent_bytes_total";
+    const PUBLISHED: &str = "eventwire_feed_published_total";
+    const RING_EVENTS: &str = "eventwire_feed_ring_events";
+    const RING_BYTES: &str = "eventwire_feed_ring_bytes";
+    const FAILURES: &str = "eventwire_feed_read_failures_total";
 
     /// The numbers of one feed. Looked up once, when it starts: a recorder is to be there by then.
     pub(crate) struct Meters {
         streams: Gauge,
+        behind: Gauge,
         opened: Counter,
         resumed: Counter,
         catch_ups: Counter,
         missed: Histogram,
+        waited: Histogram,
         frames: Histogram,
-        bytes: Counter,
+        sent: Counter,
         published: Counter,
         ring_events: Gauge,
         ring_bytes: Gauge,
         failures: Counter,
     }
 
+    /// A stream that reads the log, as long as it does.
+    pub(crate) struct Behind(Gauge);
+
+    impl Drop for Behind {
+        fn drop(&mut self) {
+            self.0.decrement(1);
+        }
+    }
+
+    fn describe() {
+        use Unit::{Bytes, Count};
+
+        describe_gauge!(STREAMS, Count, "Streams that are open.");
+        describe_gauge!(
+            BEHIND,
+            Count,
+            "Those of them that read the log and do not follow what is new."
+        );
+        describe_counter!(OPENED, Count, "Streams that were opened.");
+        describe_counter!(
+            RESUMED,
+            Count,
+            "Those of them that were opened after a cursor."
+        );
+        describe_counter!(ENDED, Count, "Streams that ended.");
+        describe_counter!(
+            GAPS,
+            Count,
+            "Times a stream was told that it does not go on where it was."
+        );
+        describe_counter!(
+            CATCH_UPS,
+            Count,
+            "Times a stream fell behind the ring and went back to the log."
+        );
+        describe_histogram!(
+            MISSED,
+            Count,
+            "How many events it was behind the ring then, at least."
+        );
+        describe_histogram!(
+            WAITED,
+            Count,
+            "How many new events were handed to a stream together."
+        );
+        describe_histogram!(
+            FRAMES,
+            Bytes,
+            "The length of each frame that was handed out."
+        );
+        describe_counter!(SENT, Bytes, "What all frames have together.");
+        describe_counter!(PUBLISHED, Count, "Events that came into the ring.");
+        describe_gauge!(RING_EVENTS, Count, "Events that the ring holds.");
+        describe_gauge!(RING_BYTES, Bytes, "What they take, about.");
+        describe_counter!(FAILURES, Count, "Times the store could not be followed.");
+    }
+
     impl Meters {
         pub(crate) fn new() -> Self {
+            describe();
             Self {
-                streams: gauge!("eventwire_feed_streams"),
-                opened: counter!("eventwire_feed_streams_total"),
-                resumed: counter!("eventwire_feed_resumes_total"),
-                catch_ups: counter!("eventwire_feed_catch_ups_total"),
-                missed: histogram!("eventwire_feed_missed_events"),
-                frames: histogram!("eventwire_feed_frame_bytes"),
-                bytes: counter!("eventwire_feed_bytes_total"),
-                published: counter!("eventwire_feed_published_total"),
-                ring_events: gauge!("eventwire_feed_ring_events"),
-                ring_bytes: gauge!("eventwire_feed_ring_bytes"),
-                failures: counter!("eventwire_feed_read_failures_total"),
+                streams: gauge!(STREAMS),
+                behind: gauge!(BEHIND),
+                opened: counter!(OPENED),
+                resumed: counter!(RESUMED),
+                catch_ups: counter!(CATCH_UPS),
+                missed: histogram!(MISSED),
+                waited: histogram!(WAITED),
+                frames: histogram!(FRAMES),
+                sent: counter!(SENT),
+                published: counter!(PUBLISHED),
+                ring_events: gauge!(RING_EVENTS),
+                ring_bytes: gauge!(RING_BYTES),
+                failures: counter!(FAILURES),
             }
         }
 
@@ -51,19 +146,36 @@ mod counted {
             self.resumed.increment(u64::from(is_resumed));
         }
 
-        pub(crate) fn ended(&self) {
+        pub(crate) fn ended(&self, ending: Ending) {
             self.streams.decrement(1);
+            let how = match ending {
+                Ending::Ended => "ended",
+                Ending::Failed => "failed",
+                Ending::Left => "left",
+                Ending::LeftBehind => "left_behind",
+            };
+            counter!(ENDED, "how" => how).increment(1);
+        }
+
+        pub(crate) fn behind(&self) -> Behind {
+            self.behind.increment(1);
+            Behind(self.behind.clone())
+        }
+
+        /// So many events of the ring were taken together.
+        pub(crate) fn took(&self, events: usize) {
+            self.waited.record(events as f64);
         }
 
         pub(crate) fn sent(&self, frame: &Frame) {
             let bytes = frame.len();
             self.frames.record(bytes as f64);
             let bytes = u64::try_from(bytes).expect("a length in memory fits 64 bits");
-            self.bytes.increment(bytes);
+            self.sent.increment(bytes);
         }
 
         pub(crate) fn told_of(&self, reason: GapReason) {
-            counter!("eventwire_feed_gaps_total", "reason" => reason.as_str()).increment(1);
+            counter!(GAPS, "reason" => reason.as_str()).increment(1);
         }
 
         pub(crate) fn fell_behind(&self, missed: u64) {
@@ -87,10 +199,14 @@ mod counted {
 mod silent {
     use eventwire_sse::Frame;
 
+    use super::Ending;
     use crate::locate::GapReason;
 
     /// Nobody counts.
     pub(crate) struct Meters;
+
+    /// Nobody is told.
+    pub(crate) struct Behind;
 
     impl Meters {
         pub(crate) fn new() -> Self {
@@ -99,7 +215,13 @@ mod silent {
 
         pub(crate) fn opened(&self, _: bool) {}
 
-        pub(crate) fn ended(&self) {}
+        pub(crate) fn ended(&self, _: Ending) {}
+
+        pub(crate) fn behind(&self) -> Behind {
+            Behind
+        }
+
+        pub(crate) fn took(&self, _: usize) {}
 
         pub(crate) fn sent(&self, _: &Frame) {}
 

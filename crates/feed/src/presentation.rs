@@ -65,6 +65,7 @@ impl Presenter {
             return Joined {
                 frame: Frame::concat(run.iter().map(Live::frame)),
                 last: run.last().map(|live| live.event().position),
+                events: run.len(),
             };
         }
         let shown = run.iter().filter_map(|live| {
@@ -75,6 +76,7 @@ impl Presenter {
         Joined {
             frame: Frame::concat(&frames),
             last: places.last().copied(),
+            events: run.len(),
         }
     }
 
@@ -111,6 +113,8 @@ impl Presentation {
 pub(crate) struct Joined {
     pub(crate) frame: Frame,
     pub(crate) last: Option<Position>,
+    /// How many they are, those that are hidden included.
+    pub(crate) events: usize,
 }
 
 impl AsRef<[u8]> for Joined {

@@ -116,6 +116,11 @@ impl Follower {
         run.map(|item| item.map(|run| run.map(|(_, joined)| joined)))
     }
 
+    /// Whether there is an event that was not taken.
+    pub(crate) fn has_more(&self) -> bool {
+        self.subscription.unread() > 0
+    }
+
     /// How far it has looked.
     pub(crate) fn cursor(&self) -> Position {
         self.subscription.cursor()

@@ -111,7 +111,8 @@ async fn append(store: &MemoryStore) {
     }
 }
 
-/// Two streams, of which one falls behind a ring of one event and one comes from elsewhere.
+/// Streams of which one falls behind a ring of one event and reads to the end, one comes from elsewhere,
+/// one leaves when it has nothing to do, and one stays.
 async fn live() {
     let store = MemoryStore::new();
     let options = FeedOptions::default().ring(NonZeroUsize::MIN);
@@ -129,10 +130,19 @@ async fn live() {
         epoch: Epoch::new(store.epoch().get() ^ 1),
         position: Position::ORIGIN,
     };
-    let mut lost = feed.follow(follow.from(From::Cursor(elsewhere)));
+    let mut lost = feed.follow(follow.clone().from(From::Cursor(elsewhere)));
     lost.next().await.unwrap().unwrap();
+    // In the middle of the log.
     drop(lost);
-    std::mem::forget(slow);
+    let mut idle = feed.follow(follow.clone());
+    while idle.next().now_or_never().is_some() {}
+    drop(idle);
+    assert!(slow.next().now_or_never().is_none());
+    append(&store).await;
+    slow.next().await.unwrap().unwrap();
+    std::mem::forget(feed.follow(follow));
+    feed.close().await;
+    assert!(slow.next().await.is_none());
 }
 
 #[test]
@@ -147,17 +157,22 @@ fn what_happened_is_counted() {
     let numbers = numbers.0.lock().unwrap().clone();
     for (name, expected) in [
         ("eventwire_feed_streams", 1.0),
-        ("eventwire_feed_streams_total", 2.0),
-        ("eventwire_feed_resumes_total", 1.0),
+        ("eventwire_feed_streams_behind", 0.0),
+        ("eventwire_feed_opened_total", 4.0),
+        ("eventwire_feed_resumed_total", 1.0),
+        ("eventwire_feed_ended_total ended", 1.0),
+        ("eventwire_feed_ended_total left", 1.0),
+        ("eventwire_feed_ended_total left_behind", 1.0),
         ("eventwire_feed_gaps_total epoch", 1.0),
         ("eventwire_feed_catch_ups_total", 1.0),
         ("eventwire_feed_missed_events", 1.0),
-        ("eventwire_feed_frame_bytes", 6.0),
-        ("eventwire_feed_published_total", 5.0),
+        ("eventwire_feed_waited_events", 1.0),
+        ("eventwire_feed_frame_bytes", 12.0),
+        ("eventwire_feed_published_total", 6.0),
         ("eventwire_feed_ring_events", 1.0),
     ] {
         assert_eq!(numbers.get(name), Some(&expected), "{name}: {numbers:#?}");
     }
-    assert!(numbers["eventwire_feed_bytes_total"] > 100.0);
+    assert!(numbers["eventwire_feed_sent_bytes_total"] > 100.0);
     assert!(numbers["eventwire_feed_ring_bytes"] > 100.0);
 }

@@ -94,6 +94,17 @@ impl<K: Copy, T> Subscription<K, T> {
     pub fn cursor(&self) -> K {
         self.cursor
     }
+
+    /// How far it is behind the newest entry: how many that meet its interest were published since it
+    /// began and not yielded, those that have left the ring included. None once it has ended.
+    #[must_use]
+    pub fn unread(&self) -> u64 {
+        match self.place {
+            Place::Seated(seat) => self.shared.lock().roster.seat(seat).unread,
+            Place::Behind(lagged) => lagged.missed,
+            Place::Ended => 0,
+        }
+    }
 }
 
 impl<K, T> Subscription<K, T> {

@@ -391,3 +391,20 @@ fn who_subscribes_after_the_head_is_shown_only_what_comes() {
     publish(&hub, [104]);
     assert_eq!(drain(&mut late), (vec![104], End::Waits));
 }
+
+#[test]
+fn a_subscription_tells_how_far_behind_it_is() {
+    let hub = hub(3);
+    let mut some = hub.subscribe(FLOOR, even());
+    let mut all = hub.subscribe(FLOOR, Interest::All);
+    assert_eq!((some.unread(), all.unread()), (0, 0));
+    publish(&hub, 101..=104);
+    assert_eq!((some.unread(), all.unread()), (2, 4));
+    assert_eq!(drain(&mut some), (vec![102, 104], End::Waits));
+    assert_eq!(some.unread(), 0);
+    // Those that have left the ring count until it has said so.
+    assert_eq!(drain(&mut all), (vec![], End::Lagged(1)));
+    assert_eq!(all.unread(), 0);
+    let below = hub.subscribe(FLOOR, Interest::All);
+    assert_eq!(below.unread(), 1);
+}

@@ -11,6 +11,7 @@ use crate::format::{FrameBuffer, Note, Placing, frame_bytes, nanoseconds, record
 use crate::index::{Home, Kept, MemoryIndex, Sealed, SealedIndex};
 use crate::judge::{Verdict, judge};
 use crate::log::SharedLog;
+use crate::meters::Meters;
 use crate::number;
 use crate::request::Request;
 use crate::segment::{FRAMES_FROM, Room, Tail};
@@ -39,6 +40,7 @@ pub(crate) struct Committer {
     homes: Vec<Home>,
     placings: Vec<Placing>,
     beacon: Beacon,
+    meters: Meters,
 }
 
 /// What the requests of a group have in common.
@@ -67,6 +69,7 @@ impl Committer {
             homes: Vec::new(),
             placings: Vec::new(),
             beacon,
+            meters: Meters::new(),
         }
     }
 
@@ -306,13 +309,14 @@ impl Committer {
         let frame = self
             .frame
             .finish(first, self.tail.end, self.tail.segment.seed);
-        match self.tail.write(frame) {
-            Ok(()) => Ok(()),
-            Err(error) => Err(self.failed("writing a commit to", error)),
-        }
+        let events = self.log.read().last() + 1 - first;
+        let tail = &mut self.tail;
+        let written = self.meters.timed(events, frame.len(), || tail.write(frame));
+        written.map_err(|error| self.failed("writing a commit to", error))
     }
 
     fn failed(&self, doing: &'static str, error: std::io::Error) -> IoFailure {
+        self.meters.failed();
         IoFailure::new(doing, &self.tail.segment.name, self.tail.end, error)
     }
 }

@@ -22,6 +22,7 @@ mod judge;
 mod log;
 #[cfg(all(test, loom))]
 mod loom_tests;
+mod meters;
 mod notes;
 mod number;
 mod options;
