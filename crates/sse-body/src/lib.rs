@@ -17,7 +17,6 @@ mod encoded;
 mod heartbeat;
 mod last_event_id;
 mod reader;
-mod received;
 mod response;
 
 pub use body::SseBody;
@@ -30,5 +29,4 @@ pub use compressed::{Compressed, compress};
 pub use encoded::Encoded;
 pub use last_event_id::{LastEventId, LastEventIdError};
 pub use reader::EventReader;
-pub use received::{Message, Received};
 pub use response::{SseResponse, head};

@@ -1,19 +1,12 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use eventwire_sse::Parser;
+use bytes::Buf;
+use eventwire_sse::{BytesParser, OwnedItem};
 use futures_core::{FusedStream, Stream};
 use http_body::Body;
 use pin_project_lite::pin_project;
-
-use crate::received::Received;
-
-/// How much is parsed at once, so that what waits to be taken is bounded whatever a body's
-/// pieces are: at worst some 1,400 empty events.
-const PIECE: usize = 8 * 1024;
 
 pin_project! {
     /// The events of a body: the reverse of [`SseBody`](crate::SseBody).
@@ -21,6 +14,9 @@ pin_project! {
     /// Yields events, comments and reconnection times in the order of the bytes, each as soon as
     /// its last byte is there. Ends with the body, or after its error; an event that was not
     /// finished then is none (WHATWG HTML 9.2.6).
+    ///
+    /// What lies in one piece of the body is a part of that piece and not copied: an item that is
+    /// kept keeps its piece in memory.
     ///
     /// # Cancel safety
     /// What was read stays in the reader, so dropping a future that waits for the next item
@@ -30,31 +26,21 @@ pin_project! {
         // None once it has ended.
         #[pin]
         body: Option<B>,
-        parser: Parser,
-        // What came of the body and was not parsed.
-        unread: Bytes,
-        // What was parsed and not yielded.
-        parsed: VecDeque<Received>,
-        // The last event id at the last item yielded. The parser's own is ahead of it, by what is
-        // in `parsed`.
-        place: String,
+        parser: BytesParser,
     }
 }
 
 impl<B> EventReader<B> {
     /// Reads a body with the parser's usual limits.
     pub fn new(body: B) -> Self {
-        Self::with_parser(body, Parser::new())
+        Self::with_parser(body, BytesParser::new())
     }
 
     /// Reads a body with a parser that has limits, or a last event id, of its own.
-    pub fn with_parser(body: B, parser: Parser) -> Self {
+    pub fn with_parser(body: B, parser: BytesParser) -> Self {
         Self {
             body: Some(body),
             parser,
-            unread: Bytes::new(),
-            parsed: VecDeque::new(),
-            place: String::new(),
         }
     }
 
@@ -63,46 +49,26 @@ impl<B> EventReader<B> {
     /// with it.
     #[must_use]
     pub fn last_event_id(&self) -> &str {
-        if self.parsed.is_empty() {
-            self.parser.last_event_id()
-        } else {
-            &self.place
-        }
-    }
-
-    /// The next item of what has come.
-    fn take(self: Pin<&mut Self>) -> Option<Received> {
-        let this = self.project();
-        while this.parsed.is_empty() && !this.unread.is_empty() {
-            let piece = this.unread.split_to(this.unread.len().min(PIECE));
-            this.parser.last_event_id().clone_into(this.place);
-            this.parser
-                .feed_each(&piece, |item| this.parsed.extend(Received::keep(item)));
-        }
-        let taken = this.parsed.pop_front()?;
-        if let Received::Event(event) = &taken {
-            event.id().clone_into(this.place);
-        }
-        Some(taken)
+        self.parser.last_event_id()
     }
 }
 
 impl<B: Body> Stream for EventReader<B> {
-    type Item = Result<Received, B::Error>;
+    type Item = Result<OwnedItem, B::Error>;
 
-    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut this = self.project();
         loop {
-            if let Some(received) = self.as_mut().take() {
-                return Poll::Ready(Some(Ok(received)));
+            if let Some(item) = this.parser.next() {
+                return Poll::Ready(Some(Ok(item)));
             }
-            let mut this = self.as_mut().project();
             let Some(body) = this.body.as_mut().as_pin_mut() else {
                 return Poll::Ready(None);
             };
             match ready!(body.poll_frame(context)) {
                 Some(Ok(frame)) => {
                     if let Ok(mut data) = frame.into_data() {
-                        *this.unread = data.copy_to_bytes(data.remaining());
+                        this.parser.feed(data.copy_to_bytes(data.remaining()));
                     }
                 }
                 failed_or_ended => {

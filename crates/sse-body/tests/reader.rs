@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use eventwire_sse::{Event, EventId, EventName, Frame, Limits, Parser};
-use eventwire_sse_body::{EventReader, Received, SseResponse};
+use eventwire_sse::{BytesParser, Event, EventId, EventName, Frame, Limits, OwnedItem};
+use eventwire_sse_body::{EventReader, SseResponse};
 use futures_util::{FutureExt, StreamExt, stream};
 use http_body::Frame as BodyFrame;
 use http_body_util::StreamBody;
@@ -24,12 +24,12 @@ where
     B: http_body::Body<Error: std::fmt::Debug> + Unpin,
 {
     let words = |item| match item {
-        Ok(Received::Event(event)) => {
+        Ok(OwnedItem::Event(event)) => {
             format!("{} {:?} at {:?}", event.name(), event.data(), event.id())
         }
-        Ok(Received::Comment(text)) => format!("comment {text:?}"),
-        Ok(Received::Retry(delay)) => format!("retry {delay:?}"),
-        Ok(Received::TooLarge(_)) => "too large".into(),
+        Ok(OwnedItem::Comment(text)) => format!("comment {text:?}"),
+        Ok(OwnedItem::Retry(delay)) => format!("retry {delay:?}"),
+        Ok(OwnedItem::TooLarge(_)) => "too large".into(),
         other => format!("{other:?}"),
     };
     let items = reader.map(words).collect::<Vec<_>>();
@@ -80,10 +80,10 @@ fn an_error_comes_after_what_was_before_it_and_ends_the_reader() {
 #[test]
 fn the_place_outlives_the_connection_and_half_an_event_does_not() {
     let first = vec![Bytes::from("id: 1\ndata: 1\n\ndata: lost")];
-    let mut reader = EventReader::with_parser(body(first, None), Parser::resume("0"));
+    let mut reader = EventReader::with_parser(body(first, None), BytesParser::resume("0"));
     assert_eq!(reader.last_event_id(), "0");
     assert_eq!(read(&mut reader), ["message \"1\" at \"1\""]);
-    let parser = Parser::resume(reader.last_event_id());
+    let parser = BytesParser::resume(reader.last_event_id());
     let second = vec![Bytes::from("\n\ndata: 2\n\n")];
     let mut reader = EventReader::with_parser(body(second, None), parser);
     assert_eq!(read(&mut reader), ["message \"2\" at \"1\""]);
@@ -92,21 +92,41 @@ fn the_place_outlives_the_connection_and_half_an_event_does_not() {
 #[test]
 fn the_place_is_that_of_the_last_item_yielded() {
     let wire = ":\n\nid: 1\ndata: 1\n\n:\n\nid: 2\ndata: 2\n\nid: 3\n\n";
-    let parser = Parser::resume("0");
+    let parser = BytesParser::resume("0");
     let mut reader = EventReader::with_parser(body(vec![Bytes::from(wire)], None), parser);
     let mut places = Vec::new();
     while let Some(item) = reader.next().now_or_never().expect("all of it is ready") {
         places.push((
-            matches!(item, Ok(Received::Comment(_))),
+            matches!(item, Ok(OwnedItem::Comment(_))),
             reader.last_event_id().to_owned(),
         ));
     }
-    // Past the last event, all that came counts: the block with an id alone, too.
-    let expected = [(true, "0"), (false, "1"), (true, "1"), (false, "3")];
+    let expected = [(true, "0"), (false, "1"), (true, "1"), (false, "2")];
     assert_eq!(
         places,
         expected.map(|(is_comment, place)| (is_comment, place.to_owned()))
     );
+    // Past the last event, all that came counts: the block with an id alone, too.
+    assert_eq!(reader.last_event_id(), "3");
+}
+
+/// What a large event costs is its bytes in the piece it came in, and no others.
+#[test]
+fn data_that_lies_in_one_piece_is_a_part_of_it() {
+    let piece = Bytes::from(format!(
+        "id: 7\ndata: {}\n\ndata: 2\n\n",
+        "x".repeat(100_000)
+    ));
+    let mut reader = EventReader::new(body(vec![piece.clone()], None));
+    for length in [100_000, 1] {
+        let item = reader.next().now_or_never().expect("all of it is ready");
+        let Some(Ok(OwnedItem::Event(event))) = item else {
+            panic!("an event, not {item:?}");
+        };
+        let data = event.data().as_bytes();
+        assert_eq!(data.len(), length);
+        assert!(piece.as_ptr_range().contains(&data.as_ptr()));
+    }
 }
 
 /// A body in one piece is no reason to read any of it twice, or to hold all its events.
@@ -116,7 +136,7 @@ fn a_piece_of_any_length_is_read() {
     let wire = Bytes::from("data: \u{e9}\n\n".repeat(count));
     let reader = EventReader::new(body(vec![wire], None));
     let read = reader.fold(0, async |read, item| {
-        assert!(matches!(item, Ok(Received::Event(event)) if event.data() == "\u{e9}"));
+        assert!(matches!(item, Ok(OwnedItem::Event(event)) if event.data() == "\u{e9}"));
         read + 1
     });
     assert_eq!(read.now_or_never(), Some(count));
@@ -124,7 +144,7 @@ fn a_piece_of_any_length_is_read() {
 
 #[test]
 fn what_is_too_large_is_told_and_left_out() {
-    let parser = Parser::new().limits(Limits::DEFAULT.event(16));
+    let parser = BytesParser::new().limits(Limits::DEFAULT.event(16));
     let chunks = vec![Bytes::from(format!(
         "data: {}\n\ndata: 2\n\n",
         "x".repeat(100)
