@@ -5,13 +5,9 @@ mod support {
     pub(crate) mod blocks;
     pub(crate) mod port;
     pub(crate) mod program;
+    pub(crate) mod tokens;
 }
 
-use std::io::{BufRead, BufReader};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -23,98 +19,12 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use support::blocks::{Block, Blocks};
-use support::port::free_port;
-use support::program::program;
+use support::tokens::{LENGTH, PATIENCE, Place, expected};
 
-/// Longer than anything here takes; a server that hangs fails the test.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// Of every answer of the model that stands in.
-const LENGTH: usize = 160;
 const KILLS: usize = 4;
-
-/// A running server; killed when dropped.
-struct Server {
-    child: Child,
-    /// What it logs.
-    log: mpsc::Receiver<String>,
-}
-
-/// Where a server lives: an address and a directory, which outlive the process.
-struct Place {
-    address: SocketAddr,
-    data: TempDir,
-}
-
-impl Place {
-    fn new() -> Self {
-        Self {
-            address: (Ipv4Addr::LOCALHOST, free_port()).into(),
-            data: tempfile::tempdir().expect("a directory for temporary files"),
-        }
-    }
-
-    /// Starts a server and waits until it listens.
-    fn start(&self, pace: &str) -> Server {
-        let mut child = Command::new(program("tokens"))
-            .args([
-                "--listen",
-                &self.address.to_string(),
-                "--pace",
-                pace,
-                "--data",
-            ])
-            .arg(self.data.path())
-            .env("RUST_LOG", "info")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the tokens example starts");
-        let said = lines(child.stdout.take().expect("stdout is a pipe"));
-        let log = lines(child.stderr.take().expect("stderr is a pipe"));
-        let first = said
-            .recv_timeout(PATIENCE)
-            .expect("it says where it listens");
-        assert_eq!(first, format!("listening on http://{}", self.address));
-        Server { child, log }
-    }
-}
-
-/// The lines of a pipe, which is read to its end.
-fn lines(pipe: impl std::io::Read + Send + 'static) -> mpsc::Receiver<String> {
-    let (say, said) = mpsc::channel();
-    thread::spawn(move || {
-        for line in BufReader::new(pipe).lines().map_while(Result::ok) {
-            // Nobody listens to all of it.
-            let _not_heard = say.send(line);
-        }
-    });
-    said
-}
-
-impl Server {
-    /// Waits for a line of the log with this text.
-    fn logs(&self, text: &str) {
-        while !self
-            .log
-            .recv_timeout(PATIENCE)
-            .expect("it says so")
-            .contains(text)
-        {}
-    }
-}
-
-impl Drop for Server {
-    /// `kill -9`: it ends at once, and has no say in it.
-    fn drop(&mut self) {
-        // It may have ended already, which is what is wanted.
-        let _ended = self.child.kill().and_then(|()| self.child.wait());
-    }
-}
 
 struct Http {
     client: Client<HttpConnector, Full<Bytes>>,
@@ -128,7 +38,7 @@ impl Http {
             client: Client::builder(TokioExecutor::new())
                 .pool_max_idle_per_host(0)
                 .build_http(),
-            base: format!("http://{}", place.address),
+            base: place.base(),
         }
     }
 
@@ -231,21 +141,6 @@ impl Answer {
     }
 }
 
-/// What the model says: the words of the prompt over and over.
-fn expected(prompt: &str) -> Vec<String> {
-    let words = prompt.split(' ').cycle().take(LENGTH);
-    words
-        .enumerate()
-        .map(|(nth, word)| {
-            if nth == 0 {
-                word.into()
-            } else {
-                format!(" {word}")
-            }
-        })
-        .collect()
-}
-
 #[tokio::test]
 async fn a_page_that_is_reloaded_in_the_middle_of_an_answer_has_every_token_once() {
     let place = Place::new();
@@ -344,4 +239,19 @@ async fn an_answer_of_which_nothing_is_kept_comes_whole_without_ids() {
         tokens.push(block.data);
     }
     assert_eq!(tokens, expected("a b c"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_stops_when_the_only_one_who_reads_it_leaves() {
+    let place = Place::new();
+    // By itself it would end when nobody waits for it any more.
+    let server = place.start("500ms");
+    let http = Http::of(&place);
+    let mut reader = Reader::of(http.post("/once", json!({"prompt": "a b c"})).await);
+    for token in &expected("a b c")[..2] {
+        let block = reader.next().await.expect("the model goes on");
+        assert_eq!(&block.data, token);
+    }
+    drop(reader);
+    server.logs("the model stops");
 }
