@@ -1,95 +1,129 @@
-//! One event, thousands of listeners. A server on one core, its clients on another:
+//! One event, thousands of listeners. A server on one core, its listeners on another:
 //!
-//! `cargo run --release -p fanout [-- --subscribers 1000,5000]`
+//! `cargo run --release -p fanout [-- --what throughput --subscribers 1000,5000]`
 //!
-//! Each server is a process of its own. What is published is told to it line by line, and the
-//! next is told when the last has reached everyone: nothing is dropped, and all are compared at
-//! equal events a round. The contestants take turns, and ratios are medians over the rounds.
+//! Each server is a process of its own. What is published is told to it, and the next is told
+//! when the last has reached everyone, once: nothing is dropped, and all are compared at equal
+//! events a round. The contestants take turns, and ratios are medians over the rounds.
 
-mod client;
+mod contestant;
+mod listeners;
+mod peers;
+mod process;
+mod run;
 mod server;
+mod streams;
 mod table;
 
+use std::io;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use contestant::Contestant;
+use table::Tables;
+
 /// How it is run.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Listeners, one row of tables each.
-    #[arg(long, value_delimiter = ',', default_values_t = [1000, 5000])]
+    /// Only these tables.
+    #[arg(long, value_delimiter = ',')]
+    what: Vec<What>,
+    /// Only these contestants.
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Contestant>,
+    /// Listeners; each table has its own numbers unless set.
+    #[arg(long, value_delimiter = ',')]
     subscribers: Vec<usize>,
-    /// Events that are published at once, one table each.
+    /// Events that are published at once, where as many as possible are.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32])]
     at_once: Vec<usize>,
+    /// Events a second, where that is fixed.
+    #[arg(long, default_value_t = 10)]
+    rate: u32,
     /// Seconds each contestant is measured in a round.
     #[arg(long, default_value_t = 1.5)]
     seconds: f64,
     /// How often each has its turn.
     #[arg(long, default_value_t = 5)]
     rounds: usize,
-    /// Only these contestants.
-    #[arg(long, value_delimiter = ',')]
-    only: Vec<Contestant>,
-    /// Events a second in the table of latencies and processor time.
-    #[arg(long, default_value_t = 10)]
-    rate: u32,
     /// Be this server: used by the program itself.
     #[arg(long, hide = true)]
     serve: Option<Contestant>,
 }
 
-/// Who fans out.
+/// What there is a table of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Contestant {
-    /// A feed over the store in memory, its body on hyper's HTTP/1.1.
-    Eventwire,
-    /// The same, its sockets taken over from hyper after the head.
-    TakeOver,
-    /// axum, every event encoded once, a broadcast channel: what a careful person writes.
-    AxumBytes,
-    /// axum's `Sse` over a broadcast channel: what everyone writes.
-    AxumSse,
-    /// A write of the event to each socket, no HTTP: what the machine can do without joining.
-    Raw,
+enum What {
+    /// Deliveries a second, as fast as everything arrives.
+    Throughput,
+    /// Latency and processor time at a rate.
+    Rate,
+    /// Events that one listener of many wants.
+    Topics,
+    /// Memory of connections that are open and told nothing.
+    Idle,
+    /// Memory of streams that share connections of HTTP/2.
+    Http2,
 }
 
-impl Contestant {
-    fn name(self) -> &'static str {
+impl What {
+    fn subscribers(self) -> &'static [usize] {
         match self {
-            Self::Eventwire => "eventwire",
-            Self::TakeOver => "eventwire, taken over",
-            Self::AxumBytes => "axum + Bytes",
-            Self::AxumSse => "axum Sse",
-            Self::Raw => "raw, a write an event",
+            Self::Throughput | Self::Rate => &[1000, 5000],
+            Self::Topics => &[10_000],
+            Self::Idle => &[1000, 10_000, 50_000],
+            Self::Http2 => &[10_000],
+        }
+    }
+
+    fn has(self, contestant: Contestant) -> bool {
+        match self {
+            Self::Throughput => contestant != Contestant::Http2,
+            // What comes one by one is never joined.
+            Self::Rate | Self::Idle => {
+                !matches!(contestant, Contestant::RawJoined | Contestant::Http2)
+            }
+            Self::Topics => contestant.has_topics(),
+            Self::Http2 => contestant == Contestant::Http2,
         }
     }
 }
 
-fn main() -> std::io::Result<()> {
+fn main() -> io::Result<()> {
     let options = Options::parse();
+    process::allow_files();
     if let Some(contestant) = options.serve {
         return server::run(contestant);
     }
-    let wanted =
-        |contestant: &Contestant| options.only.is_empty() || options.only.contains(contestant);
-    let contestants: Vec<_> = Contestant::value_variants()
-        .iter()
-        .copied()
-        .filter(wanted)
-        .collect();
-    client::on_its_core()?;
-    for &subscribers in &options.subscribers {
-        for &at_once in &options.at_once {
-            let run = client::Run {
-                subscribers,
-                at_once,
-                lasting: Duration::from_secs_f64(options.seconds),
-            };
-            table::of_throughput(&contestants, &run, options.rounds)?;
+    process::run_on(process::LISTENERS)?;
+    let is_wanted = |what: &What| options.what.is_empty() || options.what.contains(what);
+    for &what in What::value_variants().iter().filter(|what| is_wanted(what)) {
+        let is_asked = |who: &Contestant| options.only.is_empty() || options.only.contains(who);
+        let contestants = Contestant::value_variants().iter().copied();
+        let tables = Tables {
+            contestants: contestants
+                .filter(|who| is_asked(who) && what.has(*who))
+                .collect(),
+            rounds: options.rounds,
+            lasting: Duration::from_secs_f64(options.seconds),
+        };
+        let asked = match &*options.subscribers {
+            [] => what.subscribers(),
+            asked => asked,
+        };
+        let can_be = |count: &usize| what == What::Http2 || *count <= process::connections();
+        let subscribers: Vec<_> = asked.iter().copied().filter(can_be).collect();
+        match what {
+            What::Throughput => tables.throughput(&subscribers, &options.at_once),
+            What::Rate => tables.rate(&subscribers, options.rate),
+            What::Topics => tables.topics(&subscribers),
+            What::Idle => tables.idle(&subscribers),
+            What::Http2 => tables.http2(&subscribers),
+        }?;
+        for count in asked.iter().filter(|count| !can_be(count)) {
+            println!("| {count} | all | NOT MEASURED: a process may have too few files here |");
         }
-        table::of_latency(&contestants, subscribers, options.rate, options.rounds)?;
     }
     Ok(())
 }

@@ -1,87 +1,191 @@
-//! Runs contestants in turns and prints what came of it.
+//! Has contestants take turns, and prints what came of it as rows of Markdown.
 
 use std::io;
 use std::time::Duration;
 
-use crate::Contestant;
-use crate::client::{self, Outcome, Run};
+use crate::contestant::Contestant;
+use crate::run::{Outcome, Run, idle, one_of};
+use crate::streams::{self, stream_bytes};
 
-/// Deliveries a second, as fast as everything arrives.
-pub fn of_throughput(contestants: &[Contestant], run: &Run, rounds: usize) -> io::Result<()> {
-    println!(
-        "\n{} subscribers, {} events at once\n\n{:24} {:>13} {:>9} {:>14} {:>16}",
-        run.subscribers,
-        run.at_once,
-        "",
-        "deliveries/s",
-        "of ours",
-        "a connection",
-        "CPU a delivery"
-    );
-    let outcomes = in_turns(contestants, rounds, |contestant| {
-        client::at_most(contestant, run)
-    })?;
-    for (contestant, own) in contestants.iter().zip(&outcomes) {
-        let shares = own.iter().zip(&outcomes[0]);
-        println!(
-            "{:24} {:>13.0} {:>9.2} {:>11.1} KB {:>13.2} us",
-            contestant.name(),
-            median(own.iter().map(rate)),
-            median(shares.map(|(own, first)| rate(own) / rate(first))),
-            median(own.iter().map(|outcome| outcome.connection_bytes as f64)) / 1024.0,
-            median(own.iter().map(busy)),
-        );
-    }
-    Ok(())
+/// Whose rows there are, and how they are measured.
+pub struct Tables {
+    pub contestants: Vec<Contestant>,
+    pub rounds: usize,
+    pub lasting: Duration,
 }
 
-/// Latency and processor time at a rate.
-pub fn of_latency(
-    contestants: &[Contestant],
-    subscribers: usize,
-    rate: u32,
-    rounds: usize,
-) -> io::Result<()> {
-    println!(
-        "\n{subscribers} subscribers, {rate} events a second\n\n{:24} {:>12} {:>12} {:>16}",
-        "", "last, p50", "last, p99", "CPU a delivery"
-    );
-    let run = Run {
-        subscribers,
-        at_once: 1,
-        lasting: Duration::from_secs(3),
-    };
-    let interval = Duration::from_secs(1) / rate;
-    let outcomes = in_turns(contestants, rounds, |contestant| {
-        client::at_rate(contestant, &run, interval)
-    })?;
-    for (contestant, own) in contestants.iter().zip(&outcomes) {
-        let [half, most] = [0, 1].map(|at| {
-            let latencies = own.iter().map(|outcome| outcome.latency[at]);
-            median(latencies.map(|latency| latency.as_secs_f64() * 1000.0))
-        });
-        println!(
-            "{:24} {half:>9.2} ms {most:>9.2} ms {:>13.2} us",
-            contestant.name(),
-            median(own.iter().map(busy)),
-        );
-    }
-    Ok(())
-}
-
-/// The outcomes of each contestant, by round: a busy moment of the machine meets all of them.
-fn in_turns(
-    contestants: &[Contestant],
-    rounds: usize,
-    run: impl Fn(Contestant) -> io::Result<Outcome>,
-) -> io::Result<Vec<Vec<Outcome>>> {
-    let mut outcomes = vec![Vec::new(); contestants.len()];
-    for _ in 0..rounds {
-        for (contestant, outcomes) in contestants.iter().zip(&mut outcomes) {
-            outcomes.push(run(*contestant)?);
+impl Tables {
+    pub fn throughput(&self, subscribers: &[usize], at_once: &[usize]) -> io::Result<()> {
+        head(&[
+            "listeners, events at once",
+            "deliveries/s",
+            "of the first",
+            "us a delivery",
+            "server, listeners busy",
+            "a connection",
+        ]);
+        for &subscribers in subscribers {
+            for &at_once in at_once {
+                let run = Run {
+                    subscribers,
+                    at_once,
+                    lasting: self.lasting,
+                    interval: None,
+                };
+                let what = format!("{subscribers}, {at_once}");
+                self.rows(
+                    &what,
+                    |who| run.of(who),
+                    |own, first| {
+                        vec![
+                            format!("{:.0}", median(own, rate)),
+                            ratios(own, first, rate),
+                            format!("{:.2}", median(own, busy)),
+                            format!(
+                                "{:.0} %, {:.0} %",
+                                median(own, |one| share(one.busy, one.elapsed)),
+                                median(own, |one| share(one.listeners_busy, one.elapsed))
+                            ),
+                            kb(own, |one| one.connection_bytes),
+                        ]
+                    },
+                )?;
+            }
         }
+        Ok(())
     }
-    Ok(outcomes)
+
+    pub fn rate(&self, subscribers: &[usize], rate: u32) -> io::Result<()> {
+        head(&[
+            &format!("listeners, at {rate} events/s"),
+            "the last has it, p50",
+            "p99",
+            "p99 of the first",
+            "us a delivery",
+        ]);
+        for &subscribers in subscribers {
+            let run = Run {
+                subscribers,
+                at_once: 1,
+                lasting: self.lasting.max(Duration::from_secs(3)),
+                interval: Some(Duration::from_secs(1) / rate),
+            };
+            let latency = |at: usize| move |one: &Outcome| one.latency[at].as_secs_f64() * 1000.0;
+            self.rows(
+                &subscribers.to_string(),
+                |who| run.of(who),
+                |own, first| {
+                    vec![
+                        format!("{:.2} ms", median(own, latency(0))),
+                        format!("{:.2} ms", median(own, latency(1))),
+                        ratios(own, first, latency(1)),
+                        format!("{:.2}", median(own, busy)),
+                    ]
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    pub fn topics(&self, subscribers: &[usize]) -> io::Result<()> {
+        head(&[
+            "listeners, a topic each",
+            "us an event",
+            "with one listener",
+            "times that",
+            "of the first",
+        ]);
+        for &subscribers in subscribers {
+            let both = |who| {
+                let many = one_of(who, subscribers, self.lasting)?;
+                Ok([many, one_of(who, 1, self.lasting)?])
+            };
+            let micros = |at: usize| move |both: &[Duration; 2]| both[at].as_secs_f64() * 1e6;
+            self.rows(&subscribers.to_string(), both, |own, first| {
+                let [many, one] = [micros(0), micros(1)];
+                vec![
+                    format!("{:.1}", median(own, many)),
+                    format!("{:.1}", median(own, one)),
+                    format!("{:.2}", median(own, |both| many(both) / one(both))),
+                    ratios(own, first, many),
+                ]
+            })?;
+        }
+        Ok(())
+    }
+
+    pub fn idle(&self, subscribers: &[usize]) -> io::Result<()> {
+        head(&[
+            "idle connections",
+            "a connection",
+            "of the first",
+            "in the kernel, both ends",
+            "us to open",
+        ]);
+        for &subscribers in subscribers {
+            let measure = |who| idle(who, subscribers);
+            self.rows(&subscribers.to_string(), measure, |own, first| {
+                vec![
+                    kb(own, |one| one.resident),
+                    ratios(own, first, |one| one.resident as f64),
+                    kb(own, |one| one.kernel),
+                    format!("{:.0}", median(own, |one| one.opening.as_secs_f64() * 1e6)),
+                ]
+            })?;
+        }
+        Ok(())
+    }
+
+    pub fn http2(&self, subscribers: &[usize]) -> io::Result<()> {
+        let streams = format!("streams, {} a connection", streams::A_CONNECTION);
+        head(&[&streams, "a stream"]);
+        for &subscribers in subscribers {
+            let measure = |who| stream_bytes(who, subscribers);
+            self.rows(&subscribers.to_string(), measure, |own, _first| {
+                vec![kb(own, |bytes| *bytes)]
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Measures each contestant in each round, so that a busy moment of the machine meets all of
+    /// them, and prints a row of each: its cells are made of its own outcomes and the first's.
+    fn rows<T>(
+        &self,
+        what: &str,
+        measure: impl Fn(Contestant) -> io::Result<T>,
+        cells: impl Fn(&[T], &[T]) -> Vec<String>,
+    ) -> io::Result<()> {
+        let is_there = |who: &&Contestant| who.missing().is_none();
+        let there: Vec<_> = self.contestants.iter().filter(is_there).collect();
+        let mut outcomes: Vec<Vec<T>> = there.iter().map(|_| Vec::new()).collect();
+        for _ in 0..self.rounds {
+            for (who, outcomes) in there.iter().zip(&mut outcomes) {
+                let told = |error: io::Error| io::Error::other(format!("{}: {error}", who.name()));
+                outcomes.push(measure(**who).map_err(told)?);
+            }
+        }
+        for (who, own) in there.iter().zip(&outcomes) {
+            let cells = cells(own, &outcomes[0]).join(" | ");
+            println!("| {what} | {} | {cells} |", who.name());
+        }
+        for who in &self.contestants {
+            if let Some(package) = who.missing() {
+                println!(
+                    "| {what} | {} | NOT MEASURED: apt-get install {package} |",
+                    who.name()
+                );
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The head of a table: the first column says what is done, the second to whom.
+fn head(columns: &[&str]) {
+    let (what, rest) = columns.split_first().expect("a table has columns");
+    println!("\n| {what} | | {} |", rest.join(" | "));
+    println!("|---|---|{}", "--:|".repeat(rest.len()));
 }
 
 fn rate(outcome: &Outcome) -> f64 {
@@ -93,8 +197,25 @@ fn busy(outcome: &Outcome) -> f64 {
     outcome.busy.as_secs_f64() * 1e6 / outcome.deliveries.max(1) as f64
 }
 
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
+fn share(part: Duration, of: Duration) -> f64 {
+    100.0 * part.as_secs_f64() / of.as_secs_f64()
+}
+
+/// The median of the ratios of a round.
+fn ratios<T>(own: &[T], first: &[T], value: impl Fn(&T) -> f64) -> String {
+    let pairs: Vec<_> = own.iter().zip(first).collect();
+    format!(
+        "{:.2}",
+        median(&pairs, |(own, first)| value(own) / value(first))
+    )
+}
+
+fn kb<T>(own: &[T], bytes: impl Fn(&T) -> usize) -> String {
+    format!("{:.2} KB", median(own, |one| bytes(one) as f64) / 1024.0)
+}
+
+fn median<T>(of: &[T], value: impl Fn(&T) -> f64) -> f64 {
+    let mut values: Vec<f64> = of.iter().map(value).collect();
     values.sort_unstable_by(f64::total_cmp);
     values[values.len() / 2]
 }
