@@ -1,3 +1,5 @@
+use std::collections::HashMap;
+use std::ops::{Index, IndexMut};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -5,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 use eventwire_feed::{Common, FrameStream};
 use eventwire_sse::Frame;
 use futures_core::Stream as _;
+use slab::Slab;
 
 use crate::roll::Roll;
 
@@ -61,4 +64,58 @@ pub(crate) struct Group {
     pub(crate) is_queued: bool,
     pub(crate) common: Common,
     pub(crate) roll: Roll,
+}
+
+/// The groups, each found by what all in it are sent.
+#[derive(Default)]
+pub(crate) struct Groups {
+    groups: Slab<Group>,
+    /// Invariant: one for each group.
+    by_common: HashMap<Common, usize, foldhash::fast::RandomState>,
+}
+
+impl Groups {
+    /// Where the group is of those who are sent this.
+    pub(crate) fn of(&self, common: &Common) -> Option<usize> {
+        self.by_common.get(common).copied()
+    }
+
+    /// Where the next group will be.
+    pub(crate) fn vacant(&self) -> usize {
+        self.groups.vacant_key()
+    }
+
+    /// Adds a group, where [`vacant`](Self::vacant) has said.
+    pub(crate) fn insert(&mut self, group: Group) {
+        let common = group.common.clone();
+        let at = self.groups.insert(group);
+        self.by_common.insert(common, at);
+    }
+
+    pub(crate) fn get_mut(&mut self, at: usize) -> Option<&mut Group> {
+        self.groups.get_mut(at)
+    }
+
+    /// Removes one; the last leaves no memory behind.
+    pub(crate) fn remove(&mut self, at: usize) {
+        let group = self.groups.remove(at);
+        self.by_common.remove(&group.common);
+        if self.groups.is_empty() {
+            *self = Self::default();
+        }
+    }
+}
+
+impl Index<usize> for Groups {
+    type Output = Group;
+
+    fn index(&self, at: usize) -> &Group {
+        &self.groups[at]
+    }
+}
+
+impl IndexMut<usize> for Groups {
+    fn index_mut(&mut self, at: usize) -> &mut Group {
+        &mut self.groups[at]
+    }
 }

@@ -9,6 +9,8 @@ use eventwire_feed::FrameStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use crate::alarms::Alarm;
+
 /// How long a client may take to close its side once the stream has ended. Closing the socket
 /// earlier could take from it what it has not read (RFC 9112, section 9.6).
 const LINGER: Duration = Duration::from_millis(500);
@@ -35,7 +37,7 @@ pub(crate) struct Member<S> {
     /// When its time is over, where its stream does not know.
     pub(crate) ends_at: Option<Instant>,
     received: usize,
-    /// When it is looked after next, and the number of that alarm: others are void.
+    /// When it is looked after next.
     pub(crate) alarm: Alarm,
     _held: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -50,13 +52,6 @@ pub(crate) enum Stage {
     Ending,
     /// Nothing more, and it has been told.
     Closing,
-}
-
-/// When a member is to be looked after.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Alarm {
-    pub(crate) at: Instant,
-    pub(crate) number: u64,
 }
 
 /// The client is gone, or is to be.
@@ -93,7 +88,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
             heartbeat: heartbeat.max(SHORTEST),
             ends_at: None,
             received: 0,
-            alarm: Alarm { at: now, number: 0 },
+            alarm: Alarm::void(now),
             _held: held,
         }
     }

@@ -1,6 +1,5 @@
 use std::any::Any;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +10,10 @@ use slab::Slab;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
+use crate::alarms::Alarms;
 use crate::chunk;
-use crate::group::{Group, Then, gather};
-use crate::member::{Alarm, Due, Gone, Member, Stage};
+use crate::group::{Group, Groups, Then, gather};
+use crate::member::{Due, Gone, Member, Stage};
 use crate::roll::Roll;
 use crate::wakes::{Target, Wakes, waker};
 
@@ -45,15 +45,13 @@ pub(crate) struct Arrival<S> {
 /// wakers are with whoever has it.
 pub(crate) struct Shard<S> {
     members: Slab<Member<S>>,
-    groups: Slab<Group>,
-    by_common: HashMap<Common, usize, foldhash::fast::RandomState>,
+    groups: Groups,
     queue: VecDeque<Target>,
     /// Invariant: `queue` has as many of them.
     arrivals: VecDeque<Arrival<S>>,
     /// The group that is being written to. Nothing is polled meanwhile, so nobody joins it.
     round: Option<Round>,
-    alarms: BinaryHeap<Reverse<(Alarm, usize)>>,
-    last_alarm: u64,
+    alarms: Alarms,
     wakes: Arc<Wakes<Arrival<S>>>,
     stalled_after: Duration,
     /// Used again and again.
@@ -75,13 +73,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
     pub(crate) fn new(wakes: Arc<Wakes<Arrival<S>>>, stalled_after: Duration) -> Self {
         Self {
             members: Slab::new(),
-            groups: Slab::new(),
-            by_common: HashMap::default(),
+            groups: Groups::default(),
             queue: VecDeque::new(),
             arrivals: VecDeque::new(),
             round: None,
-            alarms: BinaryHeap::new(),
-            last_alarm: 0,
+            alarms: Alarms::default(),
             wakes,
             stalled_after,
             frames: Vec::new(),
@@ -107,7 +103,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
 
     /// When there is something to be done about time.
     pub(crate) fn next_alarm(&self) -> Option<Instant> {
-        self.alarms.peek().map(|Reverse((alarm, _))| alarm.at)
+        self.alarms.next()
     }
 
     /// Does what there is to be done, at most so many steps, each a write or a poll of a stream;
@@ -215,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         let Some(common) = frames.common().filter(|_| !is_held_up) else {
             return;
         };
-        let Some(&at) = self.by_common.get(&common) else {
+        let Some(at) = self.groups.of(&common) else {
             return self.found(key, common);
         };
         let group = &mut self.groups[at];
@@ -242,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
 
     /// Makes a group of one, whose stream is the member's.
     fn found(&mut self, key: usize, common: Common) {
-        let at = self.groups.vacant_key();
+        let at = self.groups.vacant();
         let member = &mut self.members[key];
         let shared = Stage::Shared {
             group: at,
@@ -258,10 +254,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
             frames: *frames,
             waker: waker(&self.wakes, Target::Group(at)),
             is_queued: false,
-            common: common.clone(),
+            common,
             roll,
         });
-        self.by_common.insert(common, at);
         self.hasten_alarm(key);
         // The stream would wake the member.
         self.enqueue(Target::Group(at));
@@ -349,13 +344,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
 
     /// Does the next thing that is due about time, if any.
     fn look_after(&mut self, now: Instant) -> bool {
-        let Some(&Reverse((alarm, key))) = self.alarms.peek() else {
+        let Some((alarm, key)) = self.alarms.take(now) else {
             return false;
         };
-        if alarm.at > now {
-            return false;
-        }
-        self.alarms.pop();
         let Some(member) = self.members.get(key).filter(|held| held.alarm == alarm) else {
             return true;
         };
@@ -452,12 +443,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
             members[key].stage = Stage::Shared { group: at, place };
         });
         if group.roll.is_empty() {
-            let group = self.groups.remove(at);
-            self.by_common.remove(&group.common);
-            if self.groups.is_empty() {
-                self.groups = Slab::new();
-                self.by_common = HashMap::default();
-            }
+            self.groups.remove(at);
         }
     }
 
@@ -467,7 +453,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         self.members.remove(key);
         if self.members.is_empty() {
             self.members = Slab::new();
-            self.alarms = BinaryHeap::new();
+            self.alarms.clear();
         }
     }
 
@@ -484,13 +470,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
 
     /// Has a member looked after when something is due next.
     fn set_alarm(&mut self, key: usize) {
-        self.last_alarm += 1;
         let member = &mut self.members[key];
-        member.alarm = Alarm {
-            at: member.due_at(self.stalled_after),
-            number: self.last_alarm,
-        };
-        self.alarms.push(Reverse((member.alarm, key)));
+        let at = member.due_at(self.stalled_after);
+        member.alarm = self.alarms.set(key, at);
     }
 
     /// The same, where that is earlier than it would be.

@@ -1,0 +1,218 @@
+//! A shard over sockets in memory: whoever is held up, lags, comes and goes, each client gets
+//! what it is to get, once, in order, in whole chunks.
+
+mod random;
+mod world;
+
+use std::num::NonZeroUsize;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use eventwire_feed::{FeedOptions, Follow, Look, Present, Views};
+use eventwire_store::{Query, RecordedEvent};
+use tokio::io::AsyncWrite;
+use tokio::time::{Instant, sleep};
+
+use self::world::{NO_HEARTBEAT, World, beginning, of_stream, settle};
+
+#[tokio::test(start_paused = true)]
+async fn who_does_not_read_holds_one_chunk_and_nobody_up() {
+    let ring = NonZeroUsize::new(64).unwrap();
+    let mut world = World::new(FeedOptions::default().ring(ring)).await;
+    let connect = |room| world.connect(beginning(Query::all()), room, NO_HEARTBEAT);
+    let mut stalled = connect(100);
+    let mut others: Vec<_> = (0..50).map(|_| connect(1 << 20)).collect();
+    settle().await;
+    for _ in 0..40 {
+        world.append("a", 50).await;
+        settle().await;
+        for other in &mut others {
+            other.read(1 << 20);
+        }
+    }
+    for other in &mut others {
+        other.read_all().await;
+        assert_eq!(other.numbers(), (1..=2000).collect::<Vec<_>>());
+    }
+    assert!(stalled.received.is_empty());
+    // From the log, long after what it lacks has left the ring.
+    stalled.read_all().await;
+    assert_eq!(stalled.numbers(), (1..=2000).collect::<Vec<_>>());
+    world.append("a", 1).await;
+    stalled.read_all().await;
+    assert_eq!(stalled.numbers().last(), Some(&2001));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_takes_nothing_for_too_long_is_closed() {
+    let mut world = World::new(FeedOptions::default()).await;
+    let mut stalled = world.connect(beginning(Query::all()), 40, Duration::from_secs(1));
+    let mut slow = world.connect(beginning(Query::all()), 40, Duration::from_secs(1));
+    settle().await;
+    world.append("a", 3).await;
+    for _ in 0..7 {
+        sleep(Duration::from_secs(5)).await;
+        slow.read(4);
+    }
+    assert_eq!(world.open(), 1, "one has moved, the other has not");
+    stalled.read_all().await;
+    assert!(stalled.is_ended && !stalled.blocks().1, "it is cut off");
+    slow.read_all().await;
+    assert_eq!(slow.numbers(), [1, 2, 3]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_stream_is_told_that_it_lives_and_where_it_is() {
+    let mut world = World::new(FeedOptions::default()).await;
+    let heartbeat = Duration::from_secs(4);
+    let connect = || world.connect(Follow::new(of_stream("a")), 1 << 16, heartbeat);
+    let mut clients = [connect(), connect(), connect()];
+    sleep(Duration::from_millis(1100)).await;
+    for client in &mut clients {
+        client.read(1 << 16);
+        assert_eq!(
+            client.count("event: eventwire.progress\nid: "),
+            1,
+            "within a second"
+        );
+    }
+    // The next is 4 s after that.
+    sleep(Duration::from_secs(3)).await;
+    for client in &mut clients {
+        client.read(1 << 16);
+        assert_eq!(client.count(":"), 1, "the first comment");
+    }
+    world.append("b", 10).await;
+    sleep(Duration::from_secs(40)).await;
+    for client in &mut clients {
+        client.read(1 << 16);
+        assert_eq!(
+            client.count("event: eventwire.progress\nid: "),
+            2,
+            "told once, of b"
+        );
+        let comments = client.count(":");
+        assert!((9..=11).contains(&comments), "{comments} comments in 44 s");
+    }
+    world.append("a", 1).await;
+    settle().await;
+    for client in &mut clients {
+        client.read(1 << 16);
+        assert_eq!(client.numbers(), [11]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn streams_end_at_their_age_each_at_its_own() {
+    let mut world = World::new(FeedOptions::default()).await;
+    let mut clients: Vec<_> = (1..=3)
+        .map(|seconds| {
+            let follow = beginning(Query::all()).max_age(Duration::from_secs(10 * seconds));
+            world.connect(follow, 1 << 16, NO_HEARTBEAT)
+        })
+        .collect();
+    world.append("a", 1).await;
+    sleep(Duration::from_secs(15)).await;
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.read_all().await;
+        assert_eq!(client.blocks().1, number == 0, "client {number}");
+        assert_eq!(client.is_ended, number == 0, "client {number}");
+    }
+    world.append("a", 1).await;
+    sleep(Duration::from_secs(20)).await;
+    for (number, client) in clients.iter_mut().enumerate() {
+        client.read_all().await;
+        assert!(client.blocks().1);
+        assert_eq!(client.numbers().len(), 1 + usize::from(number > 0));
+    }
+    assert_eq!(world.open(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn farewells_differ_and_follow_what_was_acknowledged() {
+    let spread = Duration::from_secs(600);
+    let mut world = World::new(FeedOptions::default().return_within(spread)).await;
+    let connect = || world.connect(beginning(Query::all()), 1 << 16, NO_HEARTBEAT);
+    let mut clients: Vec<_> = (0..9).map(|_| connect()).collect();
+    world.append("a", 1).await;
+    settle().await;
+    world.append("a", 1).await;
+    let begun = Instant::now();
+    world.feed.close().await;
+    let mut farewells = std::collections::BTreeSet::new();
+    for client in &mut clients {
+        client.read_all().await;
+        let (blocks, is_whole) = client.blocks();
+        assert!(is_whole);
+        assert_eq!(client.numbers(), [1, 2]);
+        let last = blocks.last().unwrap().clone();
+        assert!(last.starts_with("event: eventwire.busy\nretry: "), "{last}");
+        farewells.insert(last);
+    }
+    assert!(begun.elapsed() < Duration::from_millis(500));
+    assert!(farewells.len() > 6, "they come back one after the other");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_or_talks_too_much_is_let_go() {
+    let mut world = World::new(FeedOptions::default()).await;
+    let connect = || world.connect(beginning(Query::all()), 1 << 16, NO_HEARTBEAT);
+    let mut talkative = connect();
+    let mut polite = connect();
+    let mut resetting: Vec<_> = (0..100).map(|_| connect()).collect();
+    world.append("a", 1).await;
+    settle().await;
+    resetting.clear();
+    settle().await;
+    assert_eq!(world.open(), 2);
+    let mut context = Context::from_waker(Waker::noop());
+    for (client, times) in [(&mut polite, 10), (&mut talkative, 100)] {
+        for _ in 0..times {
+            let socket = client.socket.as_mut().unwrap();
+            let written = Pin::new(socket).poll_write(&mut context, &[b'x'; 1000]);
+            assert!(matches!(written, Poll::Ready(Ok(1000) | Err(_))));
+            settle().await;
+        }
+    }
+    assert_eq!(world.open(), 1);
+    world.append("a", 1).await;
+    polite.read_all().await;
+    assert_eq!(polite.numbers(), [1, 2]);
+}
+
+/// A hook that cannot look at the second event.
+struct Fragile;
+
+impl Present for Fragile {
+    type View = ();
+
+    fn present(&self, (): &(), event: &RecordedEvent) -> Look {
+        assert_ne!(&event.data[..], b"2", "this hook cannot look at it");
+        Look::AsWritten
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_ends_the_streams_it_was_asked_for() {
+    let mut world = World::new(FeedOptions::default()).await;
+    let views = Views::new(Fragile);
+    let watched = || beginning(Query::all()).view(views.of(()));
+    let connect = |follow| world.connect(follow, 1 << 16, NO_HEARTBEAT);
+    let mut shown = [connect(watched()), connect(watched())];
+    let mut plain = connect(beginning(Query::all()));
+    world.append("a", 1).await;
+    settle().await;
+    world.append("a", 1).await;
+    settle().await;
+    let mut late = world.connect(watched(), 1 << 16, NO_HEARTBEAT);
+    world.append("a", 1).await;
+    plain.read_all().await;
+    assert_eq!(plain.numbers(), [1, 2, 3]);
+    for client in shown.iter_mut().chain([&mut late]) {
+        client.read_all().await;
+        assert!(client.is_ended && !client.blocks().1, "it is cut off");
+        assert_eq!(client.numbers(), [1]);
+    }
+    assert_eq!(world.open(), 1);
+}
