@@ -19,7 +19,7 @@ use crate::problem::Problem;
 use crate::receipt;
 use crate::request::{idempotency_key, require_json};
 use crate::steps;
-use crate::streaming::{Profile, Streaming};
+use crate::streaming::Streaming;
 
 /// The commands that are served, and how those that tell how far they are.
 pub(crate) struct Commands {
@@ -48,14 +48,15 @@ impl Commands {
     ) -> Result<Response<GatewayBody>, Problem> {
         let request = request(name, &parts.headers, body)?.from_caller(caller);
         let streamed = self.streamed.get(name);
-        let is_strict = streamed.is_some_and(|how| matches!(how.profile, Profile::Strict { .. }));
+        let is_strict = streamed.is_some_and(Streaming::is_strict);
         let mut response = if is_strict || prefers_stream(&parts.headers) {
             self.stream(request, streamed, parts, around)?
         } else {
             let done = match streamed {
                 Some(how) => {
                     let steps = self.steps(request, &parts.headers)?;
-                    steps::outcome(steps, how.goes_on_unheard).await?
+                    let is_closing = around.is_closing.subscribe();
+                    steps::outcome(steps, how.goes_on_unheard, is_closing).await?
                 }
                 None => {
                     let request = expecting(request, &parts.headers)?;
@@ -92,16 +93,21 @@ impl Commands {
         let open = around.reading.open.open(Whose::of(parts))?;
         // One that tells nothing but its end is over soon, and is not worth cutting short.
         let unstreamed = Streaming::to_the_end();
+        let how = streamed.unwrap_or(&unstreamed);
         let frames = steps::carry_out(
             steps,
-            streamed.unwrap_or(&unstreamed),
+            how,
             Arc::clone(around.store),
             around.is_closing.subscribe(),
         );
-        let response = SseResponse::new(frames)
-            .heartbeat(around.reading.heartbeat)
-            .into_response();
-        Ok(response.map(|body| GatewayBody::steps(body, open)))
+        let response = SseResponse::new(frames);
+        let response = match how.is_strict() {
+            true => response.without_heartbeat(),
+            false => response.heartbeat(around.reading.heartbeat),
+        };
+        Ok(response
+            .into_response()
+            .map(|body| GatewayBody::steps(body, open)))
     }
 
     /// The steps of a streamed command.

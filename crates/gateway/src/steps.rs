@@ -80,14 +80,25 @@ pub(crate) fn carry_out(
     }
 }
 
-/// How a command ended that tells more than that, its steps unheard.
-pub(crate) async fn outcome(steps: Steps, goes_on_unheard: bool) -> Result<Receipt, Problem> {
-    if !goes_on_unheard {
-        return Ok(end_of(steps).await?);
+/// How a command ended that tells more than that, its steps unheard. Closing does not wait for it.
+pub(crate) async fn outcome(
+    steps: Steps,
+    goes_on_unheard: bool,
+    mut is_closing: watch::Receiver<bool>,
+) -> Result<Receipt, Problem> {
+    let ended = async {
+        if !goes_on_unheard {
+            return Ok(end_of(steps).await?);
+        }
+        let work = tokio::spawn(end_of(steps));
+        let outcome = work.await.map_err(|_panicked| died())?;
+        Ok(outcome?)
+    };
+    tokio::select! {
+        biased;
+        outcome = ended => outcome,
+        _ = is_closing.wait_for(|is_closing| *is_closing) => Err(cut_short()),
     }
-    let work = tokio::spawn(end_of(steps));
-    let outcome = work.await.map_err(|_panicked| died())?;
-    Ok(outcome?)
 }
 
 async fn end_of(mut steps: Steps) -> Result<Receipt, CommandError> {
@@ -126,11 +137,7 @@ impl Teller {
             // Who goes on unheard need not know that nobody listens; else this task is over.
             let _unheard = self.told.send(told).await;
         }
-        let problem = Problem::new(
-            Kind::Indeterminate,
-            "the server is shutting down; repeat the command with the same Idempotency-Key",
-        );
-        let end = Told::End(Some(failed(&self.profile, &problem)));
+        let end = Told::End(Some(failed(&self.profile, &cut_short())));
         let _unheard = self.told.send(end).await;
         if self.goes_on_unheard {
             let _unheard = end_of(steps).await;
@@ -162,6 +169,13 @@ fn failed(profile: &Profile, problem: &Problem) -> Frame {
 fn named(name: &'static str, json: Vec<u8>) -> Frame {
     let name = EventName::from_static(name);
     Event::new(json).name(name).encode()
+}
+
+fn cut_short() -> Problem {
+    Problem::new(
+        Kind::Indeterminate,
+        "the server is shutting down; repeat the command with the same Idempotency-Key",
+    )
 }
 
 fn died() -> Problem {

@@ -42,8 +42,9 @@ impl Streaming {
     }
 
     /// For clients that know data and nothing else, as the SDKs of language models are: they get
-    /// a stream whatever they accept, without events of a name. The end of the stream is the end
-    /// of the command; a failure is told as `{"error":{"message","type","code"}}`.
+    /// a stream whatever they accept, without events of a name and without heartbeats, so that
+    /// what is between them must bear the longest silence of the handler. The end of the stream
+    /// is the end of the command; a failure is told as `{"error":{"message","type","code"}}`.
     pub fn for_strict_clients(self) -> Self {
         let profile = Profile::Strict { closed_by: None };
         Self { profile, ..self }
@@ -54,6 +55,10 @@ impl Streaming {
         let closed_by = Some(data.into());
         let profile = Profile::Strict { closed_by };
         Self { profile, ..self }
+    }
+
+    pub(crate) const fn is_strict(&self) -> bool {
+        matches!(self.profile, Profile::Strict { .. })
     }
 
     const fn new(goes_on_unheard: bool) -> Self {

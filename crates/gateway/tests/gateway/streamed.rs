@@ -41,6 +41,7 @@ async fn server_that(streams: impl FnOnce(GatewayBuilder) -> GatewayBuilder) -> 
     let dispatcher = Dispatcher::builder(store.clone())
         .command::<Counter>("add")
         .streamed("add-all", add_all)
+        .streamed("tell-late", tell_late)
         .build();
     let gateway = streams(Gateway::builder(feed).dispatcher(dispatcher)).build();
     Server { store, gateway }
@@ -187,6 +188,27 @@ async fn strict_clients_see_data_alone_whatever_they_accept() {
     }
 }
 
+/// Tells a number a minute after it was asked for.
+async fn tell_late(number: u64, run: Run) -> Result<eventwire_cqrs::Receipt, CommandError> {
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    run.tell(&number).await?;
+    add_all(vec![number], run).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn heartbeats_are_not_for_strict_clients() {
+    for (how, beats) in [
+        (Streaming::while_heard(), true),
+        (Streaming::while_heard().for_strict_clients(), false),
+    ] {
+        let server = server_that(|gateway| gateway.streamed("tell-late", how)).await;
+        let answer = text(&server, Ask("POST /commands/tell-late", &[JSON, SSE], "7")).await;
+        let (before, _) = answer.split_once("data: 7").unwrap();
+        // What opens the stream is a comment; all after it are heartbeats.
+        assert_eq!(before.matches(':').count() > 1, beats, "{answer}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn whether_the_work_goes_on_unheard_is_the_commands_choice() {
     for (how, events) in [(Streaming::while_heard(), 1), (Streaming::to_the_end(), 3)] {
@@ -232,6 +254,30 @@ async fn closing_ends_the_stream_and_says_that_the_outcome_is_not_known() {
             rest.contains("urn:eventwire:problem/indeterminate"),
             "{rest}"
         );
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert_eq!(written(&server).await, Position::from_parts(0, events));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_who_waits_for_json_too() {
+    for (how, events) in [(Streaming::while_heard(), 1), (Streaming::to_the_end(), 3)] {
+        let server = server_that(|gateway| gateway.streamed("add-all", how)).await;
+        let closing = async {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            server.gateway.close().await;
+            tokio::time::Instant::now()
+        };
+        let asking = async {
+            let answer = server
+                .json(Ask("POST /commands/add-all", &[JSON], "[1,2,3]"))
+                .await;
+            (answer, tokio::time::Instant::now())
+        };
+        let (closed, ((status, problem), answered)) = tokio::join!(closing, asking);
+        assert_eq!(problem["type"], "urn:eventwire:problem/indeterminate");
+        assert_eq!(u64::from(status.as_u16()), problem["status"]);
+        assert!(answered <= closed + Duration::from_millis(100));
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert_eq!(written(&server).await, Position::from_parts(0, events));
     }
