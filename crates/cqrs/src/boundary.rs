@@ -102,40 +102,30 @@ impl Boundary {
         }
     }
 
-    /// What lets an append happen only where nothing has come since the boundary was read: up to
+    /// Lets an append happen only where nothing has come since the boundary was read: up to
     /// `looked_to`, with the deciding stream at `version`.
-    fn unmoved(
+    pub(crate) fn guard(
         &self,
+        append: Append,
         version: Option<Version>,
         looked_to: Position,
-    ) -> impl Iterator<Item = Guard> + use<> {
-        let stream = self.decided_by().map(|stream| Guard::Stream {
-            stream: stream.clone(),
-            expect: version.map_or(Expect::NoStream, Expect::Exact),
-        });
-        let query = match &self.deciding {
-            Deciding::Stream(_) => None,
-            Deciding::Query(query) | Deciding::Both(_, query) => Some(Guard::NoMatch {
-                query: query.clone(),
-                after: looked_to,
+    ) -> Append {
+        let append = match self.decided_by() {
+            Some(stream) => append.guard(Guard::Stream {
+                stream: stream.clone(),
+                expect: version.map_or(Expect::NoStream, Expect::Exact),
             }),
+            None => append,
         };
-        stream.into_iter().chain(query)
+        match &self.deciding {
+            Deciding::Stream(_) => append,
+            Deciding::Query(query) | Deciding::Both(_, query) => {
+                append.no_match(query.clone(), looked_to)
+            }
+        }
     }
 
     fn of(deciding: Deciding) -> Self {
         Self { deciding, to: None }
     }
-}
-
-/// An append that happens only where nothing has come into any of the boundaries since they
-/// were read.
-pub(crate) fn append_after<'a>(
-    boundaries: impl IntoIterator<Item = (&'a Boundary, Option<Version>)>,
-    looked_to: Position,
-) -> Append {
-    let guards = boundaries
-        .into_iter()
-        .flat_map(|(boundary, version)| boundary.unmoved(version, looked_to));
-    Append::new().guarded_by(guards)
 }

@@ -7,22 +7,24 @@ use std::sync::Arc;
 use eventwire_store::{EventStore, SnapshotStore};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use thiserror::Error;
 use tower_layer::Layer;
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, SystemClock};
-use crate::codec;
 use crate::decision::Decision;
-use crate::dispatcher::{CommandHandler, Dispatcher, Named, Questions, Shared, dispatch_to};
+use crate::dispatcher::{
+    CommandHandler, Dispatcher, Named, Questions, Registry, StreamHandler, dispatch_to,
+};
 use crate::error::CommandError;
+use crate::execute::Ground;
 use crate::query::{self, Answerer, QueryError, QueryHandler, Question};
 use crate::receipt::Receipt;
+use crate::registration::{RegistrationError, variants_of};
 use crate::reply::ReplyFuture;
 use crate::request::CommandRequest;
+use crate::run::{self, Run};
 use crate::service::{CommandService, Commands};
 use crate::states::States;
-use crate::steps::{self, Run, StreamHandler};
 
 /// A [`Dispatcher`] to be.
 ///
@@ -44,46 +46,15 @@ pub struct DispatcherBuilder {
 
 type Wrapping = Box<dyn FnOnce(CommandService) -> CommandService + Send>;
 
-/// A name under which nothing can be registered.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[non_exhaustive]
-pub enum RegistrationError {
-    /// Two commands, or two queries, with one name.
-    #[error("{kind} {name:?} is registered twice; give one of them another name")]
-    Twice {
-        /// `command`, `streamed command`, `query` or `question`.
-        kind: &'static str,
-        /// The name.
-        name: String,
-    },
-    /// A command name that its command type has no variant for.
-    #[error("{name:?} is no variant of {target}; its variants are {}", variants.join(", "))]
-    NoVariant {
-        /// The name.
-        name: String,
-        /// The command type's Rust name.
-        target: &'static str,
-        /// The names it has.
-        variants: &'static [&'static str],
-    },
-    /// A type of commands or events that is not an enum in serde's default form, so that
-    /// names cannot stand for its variants.
-    #[error("{target} is not an externally tagged serde enum; remove `tag` and `untagged`")]
-    NotAnEnum {
-        /// The type's Rust name.
-        target: &'static str,
-    },
-}
-
-impl RegistrationError {
-    /// Whether names can stand for a type's variants.
-    pub(crate) fn check_enum<T: DeserializeOwned>() -> Result<(), Self> {
-        variants_of::<T>().map(|_| ())
+impl Dispatcher {
+    /// A dispatcher to be, over a store.
+    pub fn builder(store: impl EventStore + 'static) -> DispatcherBuilder {
+        DispatcherBuilder::new(Arc::new(store))
     }
 }
 
 impl DispatcherBuilder {
-    pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
+    fn new(store: Arc<dyn EventStore>) -> Self {
         Self {
             store,
             snapshots: None,
@@ -101,7 +72,7 @@ impl DispatcherBuilder {
     /// Lets one command of a decision be called by its name. The others cannot be.
     pub fn command<D: Decision>(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
-        let registered = check_variant::<D::Command>(&name)
+        let registered = RegistrationError::check_variant::<D::Command>(&name)
             .and_then(|()| D::States::check())
             .and_then(|()| insert("command", &mut self.commands, name, dispatch_to::<D>));
         self.note(registered)
@@ -152,7 +123,7 @@ impl DispatcherBuilder {
         F: Fn(I, Run) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Receipt, CommandError>> + Send + 'static,
     {
-        let handler = steps::erase(handler);
+        let handler = run::erase(handler);
         let registered = insert("streamed command", &mut self.streamed, name.into(), handler);
         self.note(registered)
     }
@@ -258,11 +229,13 @@ impl DispatcherBuilder {
         match self.mistake {
             Some(mistake) => Err(mistake),
             None => Ok(Dispatcher::new(
-                Shared {
+                Ground {
                     store: self.store,
                     snapshots: self.snapshots,
                     conflict_retries: self.conflict_retries,
                     clock: self.clock,
+                },
+                Registry {
                     commands: self.commands,
                     streamed: self.streamed,
                     queries: self.queries,
@@ -297,24 +270,6 @@ fn insert<H>(
             name: taken.key().clone(),
         }),
     }
-}
-
-fn check_variant<C: DeserializeOwned>(name: &str) -> Result<(), RegistrationError> {
-    let variants = variants_of::<C>()?;
-    if variants.contains(&name) {
-        return Ok(());
-    }
-    Err(RegistrationError::NoVariant {
-        name: name.to_owned(),
-        target: std::any::type_name::<C>(),
-        variants,
-    })
-}
-
-fn variants_of<C: DeserializeOwned>() -> Result<&'static [&'static str], RegistrationError> {
-    codec::variants::<C>().ok_or(RegistrationError::NotAnEnum {
-        target: std::any::type_name::<C>(),
-    })
 }
 
 impl fmt::Debug for DispatcherBuilder {

@@ -123,7 +123,14 @@ impl Facts {
 
     /// All of this happens, in the stream of the first boundary.
     pub(crate) fn of<E: DomainEvent>(events: &[E]) -> Self {
-        Self(events.iter().map(new_event).collect())
+        let mut facts = Vec::with_capacity(events.len());
+        for event in events {
+            match new_event(event) {
+                Ok(event) => facts.push(event),
+                Err(error) => return Self(Err(error)),
+            }
+        }
+        Self(Ok(facts))
     }
 
     /// This happens as well, in the stream of the first boundary. An event that cannot be

@@ -5,23 +5,19 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use eventwire_store::{EventStore, SnapshotStore};
 use foldhash::fast::FixedState;
 
-use crate::backoff::Backoff;
-use crate::builder::DispatcherBuilder;
-use crate::clock::Clock;
 use crate::codec;
 use crate::decision::Decision;
 use crate::error::CommandError;
-use crate::execute;
+use crate::execute::{Ground, execute};
 use crate::metrics::{self, Calling};
-use crate::query::{AnswerFuture, Answerer, QueryError, QueryHandler, Question};
+use crate::query::{AnswerFuture, Answerer, QueryError, QueryFuture, QueryHandler, Question};
 use crate::receipt::Receipt;
-use crate::reply::{CommandFuture, QueryFuture, ReplyFuture};
+use crate::reply::{CommandFuture, ReplyFuture};
 use crate::request::{CommandOptions, CommandRequest};
-use crate::service::{CommandService, TypedService};
-use crate::steps::{Steps, StreamHandler};
+use crate::service::CommandService;
+use crate::steps::Steps;
 
 /// Carries out commands and answers queries: by name with JSON, or by type.
 ///
@@ -32,7 +28,8 @@ use crate::steps::{Steps, StreamHandler};
 /// A clone is the same dispatcher.
 #[derive(Clone)]
 pub struct Dispatcher {
-    shared: Arc<Shared>,
+    ground: Arc<Ground>,
+    registry: Arc<Registry>,
     /// All layers around the commands by name; none where there are no layers.
     layered: Option<CommandService>,
 }
@@ -44,11 +41,8 @@ pub(crate) type Named<H> = HashMap<String, H, FixedState>;
 /// An [`Answerer`] for each type of question.
 pub(crate) type Questions = HashMap<TypeId, Box<dyn Any + Send + Sync>, FixedState>;
 
-pub(crate) struct Shared {
-    pub(crate) store: Arc<dyn EventStore>,
-    pub(crate) snapshots: Option<Arc<dyn SnapshotStore>>,
-    pub(crate) conflict_retries: Backoff,
-    pub(crate) clock: Arc<dyn Clock>,
+/// What was registered.
+pub(crate) struct Registry {
     pub(crate) commands: Named<CommandHandler>,
     pub(crate) streamed: Named<StreamHandler>,
     pub(crate) queries: Named<QueryHandler>,
@@ -57,19 +51,19 @@ pub(crate) struct Shared {
 
 pub(crate) type CommandHandler = fn(&Dispatcher, CommandRequest) -> CommandFuture;
 
-impl Dispatcher {
-    /// A dispatcher to be, over a store.
-    pub fn builder(store: impl EventStore + 'static) -> DispatcherBuilder {
-        DispatcherBuilder::new(Arc::new(store))
-    }
+pub(crate) type StreamHandler =
+    Box<dyn Fn(&Dispatcher, CommandRequest) -> Steps + Send + Sync + 'static>;
 
+impl Dispatcher {
     pub(crate) fn new(
-        shared: Shared,
+        ground: Ground,
+        registry: Registry,
         layers: Vec<impl FnOnce(CommandService) -> CommandService>,
     ) -> Self {
         metrics::describe();
         let bare = Self {
-            shared: Arc::new(shared),
+            ground: Arc::new(ground),
+            registry: Arc::new(registry),
             layered: None,
         };
         if layers.is_empty() {
@@ -115,7 +109,7 @@ impl Dispatcher {
 
     /// Within all layers.
     fn run(&self, request: CommandRequest) -> CommandFuture {
-        match self.shared.commands.get(request.name()) {
+        match self.registry.commands.get(request.name()) {
             Some(handler) => handler(self, request),
             None => ReplyFuture::ready(Err(CommandError::Unknown {
                 name: request.name().to_owned(),
@@ -150,22 +144,16 @@ impl Dispatcher {
         command: D::Command,
         options: CommandOptions,
     ) -> impl Future<Output = Result<Receipt, CommandError>> + Send + use<D> {
-        execute::execute::<D>(Arc::clone(&self.shared), command, options)
-    }
-
-    /// The commands of a decision by type, as a service to put layers around.
-    #[must_use]
-    pub fn service<D: Decision>(&self) -> TypedService<D> {
-        TypedService::new(self.clone())
+        execute::<D>(Arc::clone(&self.ground), command, options)
     }
 
     /// Carries out a command that was registered by name, and tells how far it is. One that was
-    /// not registered as [`streamed`](DispatcherBuilder::streamed) tells how it ended.
+    /// not registered as [`streamed`](crate::DispatcherBuilder::streamed) tells how it ended.
     ///
     /// # Cancel safety
     /// Dropping the steps drops the handler where it is. What it has appended stays.
     pub fn steps(&self, request: CommandRequest) -> Steps {
-        match self.shared.streamed.get(request.name()) {
+        match self.registry.streamed.get(request.name()) {
             Some(handler) => handler(self, request),
             None => Steps::of(self.dispatch(request)),
         }
@@ -180,7 +168,7 @@ impl Dispatcher {
     /// # Cancel safety
     /// As the handler's.
     pub fn ask<Q: Question>(&self, question: Q) -> AnswerFuture<Q::Answer> {
-        let answerer = self.shared.questions.get(&TypeId::of::<Q>());
+        let answerer = self.registry.questions.get(&TypeId::of::<Q>());
         match answerer.and_then(|answerer| answerer.downcast_ref::<Answerer<Q>>()) {
             Some(answerer) => answerer(question),
             None => ReplyFuture::ready(Err(QueryError::Unknown {
@@ -197,7 +185,7 @@ impl Dispatcher {
     /// # Cancel safety
     /// As the handler's.
     pub fn query(&self, name: &str, body: impl Into<Bytes>) -> QueryFuture {
-        match self.shared.queries.get(name) {
+        match self.registry.queries.get(name) {
             Some(handler) => handler(&body.into()),
             None => ReplyFuture::ready(Err(QueryError::Unknown {
                 name: name.to_owned(),
@@ -207,17 +195,17 @@ impl Dispatcher {
 
     /// The names commands can be called by, in no order.
     pub fn command_names(&self) -> impl Iterator<Item = &str> {
-        self.shared.commands.keys().map(String::as_str)
+        self.registry.commands.keys().map(String::as_str)
     }
 
     /// The names streamed commands can be called by, in no order.
     pub fn streamed_names(&self) -> impl Iterator<Item = &str> {
-        self.shared.streamed.keys().map(String::as_str)
+        self.registry.streamed.keys().map(String::as_str)
     }
 
     /// The names queries can be called by, in no order.
     pub fn query_names(&self) -> impl Iterator<Item = &str> {
-        self.shared.queries.keys().map(String::as_str)
+        self.registry.queries.keys().map(String::as_str)
     }
 }
 
@@ -239,10 +227,10 @@ pub(crate) fn dispatch_to<D: Decision>(
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher")
-            .field("commands", &self.shared.commands.keys())
-            .field("streamed", &self.shared.streamed.keys())
-            .field("queries", &self.shared.queries.keys())
-            .field("conflict_retries", &self.shared.conflict_retries)
+            .field("commands", &self.registry.commands.keys())
+            .field("streamed", &self.registry.streamed.keys())
+            .field("queries", &self.registry.queries.keys())
+            .field("conflict_retries", &self.ground.conflict_retries)
             .finish_non_exhaustive()
     }
 }

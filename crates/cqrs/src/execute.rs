@@ -1,23 +1,32 @@
 use std::sync::Arc;
 
 use eventwire_store::{
-    Actual, Append, AppendError, Conflict, EventStore, Expect, NewEvent, StreamName,
+    Actual, Append, AppendError, Conflict, EventStore, Expect, Fingerprint, IdempotencyKey,
+    SnapshotStore,
 };
 
-use crate::boundary::append_after;
+use crate::backoff::Backoff;
+use crate::clock::Clock;
 use crate::decision::Decision;
-use crate::dispatcher::Shared;
 use crate::error::{CommandError, Contention, InvalidCommand, Unmet};
 use crate::folded::{Folded, Reading};
 use crate::receipt::Receipt;
 use crate::request::CommandOptions;
+
+/// What commands are carried out on.
+pub(crate) struct Ground {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) snapshots: Option<Arc<dyn SnapshotStore>>,
+    pub(crate) conflict_retries: Backoff,
+    pub(crate) clock: Arc<dyn Clock>,
+}
 
 /// One command, from its boundaries to its receipt.
 ///
 /// Read, decide, append under the guard that nothing has come in between; where something
 /// has, begin again, as often as the policy says.
 pub(crate) async fn execute<D: Decision>(
-    shared: Arc<Shared>,
+    ground: Arc<Ground>,
     command: D::Command,
     options: CommandOptions,
 ) -> Result<Receipt, CommandError> {
@@ -26,42 +35,61 @@ pub(crate) async fn execute<D: Decision>(
     if options.expect != Expect::Any && first.decided_by().is_none() {
         return Err(InvalidCommand::NothingToExpect.into());
     }
-    let store = &*shared.store;
+    let store = &*ground.store;
     let execution = Execution::<D> {
         store,
-        reading: Reading::new(store, shared.snapshots.as_deref(), &boundaries),
+        reading: Reading::new(store, ground.snapshots.as_deref(), &boundaries),
         command,
         options,
     };
-    if let Some(receipt) = execution.recall(0).await? {
+    if let Some((key, fingerprint)) = &execution.options.identity
+        && let Some(receipt) = recall(store, key, *fingerprint, 0).await?
+    {
         return Ok(receipt);
     }
+    let mut lost_to = None;
     let mut attempts = 1;
-    let mut outcome = execution.attempt(attempts, None).await?;
     let mut waits = None;
     loop {
-        let lost_to = match outcome {
+        let conflict = match execution.attempt(attempts, lost_to.as_ref()).await? {
             Attempt::Settled(receipt) => return Ok(receipt),
             Attempt::Lost(conflict) => conflict,
         };
-        let waits = waits.get_or_insert_with(|| shared.conflict_retries.waits());
+        let waits = waits.get_or_insert_with(|| ground.conflict_retries.waits());
         // A name that is never used again is nothing that deciding again could settle.
-        let wait = match lost_to.actual {
+        let wait = match conflict.actual {
             Actual::Deleted => None,
             _ => waits.next(),
         };
         let Some(wait) = wait else {
             return Err(CommandError::Conflict(Contention {
                 attempts,
-                actual: lost_to.actual,
+                actual: conflict.actual,
             }));
         };
         // The first retry need not wait: who won is done.
         if attempts > 1 && !wait.is_zero() {
-            shared.clock.sleep(wait).await;
+            ground.clock.sleep(wait).await;
         }
         attempts = attempts.saturating_add(1);
-        outcome = execution.attempt(attempts, Some(&lost_to)).await?;
+        lost_to = Some(conflict);
+    }
+}
+
+/// The receipt an earlier request with this key got, if there was one.
+async fn recall(
+    store: &dyn EventStore,
+    key: &IdempotencyKey,
+    fingerprint: Fingerprint,
+    attempts: u32,
+) -> Result<Option<Receipt>, CommandError> {
+    match store.recall(key.clone()).await? {
+        None => Ok(None),
+        Some(recalled) if recalled.fingerprint == fingerprint => Ok(Some(Receipt {
+            appended: Some(recalled.appended),
+            attempts,
+        })),
+        Some(_) => Err(CommandError::KeyReused(key.clone())),
     }
 }
 
@@ -85,9 +113,9 @@ impl<D: Decision> Execution<'_, D> {
         attempts: u32,
         lost_to: Option<&Conflict>,
     ) -> Result<Attempt, CommandError> {
-        let folded = self.reading.fold(lost_to).await?;
-        if let Some(snapshot) = self.reading.snapshot(&folded) {
-            self.reading.keep(snapshot).await;
+        let mut folded = self.reading.fold(lost_to).await?;
+        if self.reading.keeps_states() {
+            self.reading.keep(&mut folded).await;
         }
         let append = match self.decide(&folded) {
             Ok(Some(append)) => append,
@@ -95,7 +123,9 @@ impl<D: Decision> Execution<'_, D> {
                 // The history may hold what another request with this key wrote since the
                 // first look. Then that request's receipt is the answer, not what this one
                 // has to say about its own effect.
-                if let Some(receipt) = self.recall(attempts).await? {
+                if let Some((key, fingerprint)) = &self.options.identity
+                    && let Some(receipt) = recall(self.store, key, *fingerprint, attempts).await?
+                {
                     return Ok(Attempt::Settled(receipt));
                 }
                 return unwritten.map(|_| {
@@ -121,21 +151,6 @@ impl<D: Decision> Execution<'_, D> {
         }
     }
 
-    /// The receipt an earlier request with this key got, if there was one.
-    async fn recall(&self, attempts: u32) -> Result<Option<Receipt>, CommandError> {
-        let Some((key, fingerprint)) = &self.options.identity else {
-            return Ok(None);
-        };
-        match self.store.recall(key.clone()).await? {
-            None => Ok(None),
-            Some(recalled) if recalled.fingerprint == *fingerprint => Ok(Some(Receipt {
-                appended: Some(recalled.appended),
-                attempts,
-            })),
-            Some(_) => Err(CommandError::KeyReused(key.clone())),
-        }
-    }
-
     /// What to append; nothing where nothing needs to happen.
     fn decide(&self, folded: &Folded<D::States>) -> Result<Option<Append>, CommandError> {
         self.check_expected(Actual::Version(folded.version(0)))?;
@@ -146,30 +161,26 @@ impl<D: Decision> Execution<'_, D> {
             return Ok(None);
         }
         let boundaries = self.reading.boundaries.as_ref();
-        let parts = boundaries.iter().enumerate();
-        let parts = parts.map(|(index, boundary)| (boundary, folded.version(index)));
-        let append = append_after(parts, folded.looked_to)
-            .extend(self.addressed(events, boundaries[0].writes_to()));
+        let mut append = match boundaries[0].writes_to() {
+            Some(stream) => Append::to(stream.clone()),
+            None => Append::new(),
+        };
+        for (part, boundary) in boundaries.iter().enumerate() {
+            append = boundary.guard(append, folded.version(part), folded.looked_to);
+        }
+        let metadata = &self.options.metadata;
+        let append = match metadata.is_empty() {
+            true => append.extend(events),
+            false => append.extend(
+                events
+                    .into_iter()
+                    .map(|event| event.metadata(metadata.clone())),
+            ),
+        };
         Ok(Some(match &self.options.identity {
             Some((key, fingerprint)) => append.key(key.clone()).fingerprint(*fingerprint),
             None => append,
         }))
-    }
-
-    /// With all that the decision left to the command's options and its first boundary.
-    fn addressed(&self, events: Vec<NewEvent>, first: Option<&StreamName>) -> Vec<NewEvent> {
-        let metadata = &self.options.metadata;
-        let in_stream = |event: NewEvent| match (event.as_parts().stream, first) {
-            (None, Some(stream)) => event.stream(stream.clone()),
-            _ => event,
-        };
-        let events = events.into_iter().map(in_stream);
-        match metadata.is_empty() {
-            true => events.collect(),
-            false => events
-                .map(|event| event.metadata(metadata.clone()))
-                .collect(),
-        }
     }
 
     /// Whether the caller's expectation still stands. A race alone does not fail it: a

@@ -1,5 +1,5 @@
 use eventwire_store::{
-    Actual, Chunk, Conflict, EventStore, EventStream, Item, Position, Query, ReadOptions,
+    Actual, Chunk, Conflict, EventRef, EventStore, EventStream, Item, Position, Query, ReadOptions,
     RecordedEvent, Snapshot, SnapshotStore, Start, Version,
 };
 
@@ -14,8 +14,8 @@ pub(crate) struct Folded<S: States> {
     /// Of each boundary's deciding stream; none where it has no event, or the boundary has none.
     versions: S::Each<Option<Version>>,
     pub(crate) looked_to: Position,
-    /// How many events were read, those of a snapshot aside.
-    events: u64,
+    /// How many events each state was shown, those of a snapshot aside.
+    shown: S::Each<u64>,
     /// Whether retention has dropped a part of the history.
     is_cut: bool,
 }
@@ -25,7 +25,8 @@ pub(crate) struct Reading<'a, S: States> {
     pub(crate) store: &'a dyn EventStore,
     pub(crate) boundaries: &'a S::Each<Boundary>,
     queries: S::Each<Query>,
-    shelf: Option<Shelf<'a, S>>,
+    /// Where each state is kept that is.
+    shelves: S::Each<Option<Shelf<'a>>>,
 }
 
 impl<'a, S: States> Reading<'a, S> {
@@ -34,14 +35,17 @@ impl<'a, S: States> Reading<'a, S> {
         snapshots: Option<&'a dyn SnapshotStore>,
         boundaries: &'a S::Each<Boundary>,
     ) -> Self {
-        let shelf = S::snapshots()
-            .zip(snapshots)
-            .map(|(how, kept)| Shelf::new(how, kept, store, &boundaries.as_ref()[0]));
+        let keeping = S::keeping();
+        let mut keeping = keeping.as_ref().iter();
+        let shelves = S::each(boundaries, |boundary| {
+            let (keeping, snapshots) = (keeping.next().copied()??, snapshots?);
+            Some(Shelf::new(keeping, snapshots, store, boundary))
+        });
         Self {
             store,
             boundaries,
             queries: S::each(boundaries, Boundary::reads),
-            shelf,
+            shelves,
         }
     }
 
@@ -51,7 +55,16 @@ impl<'a, S: States> Reading<'a, S> {
     /// is followed until it shows what the conflict was with: deciding again without it
     /// would only lose again.
     pub(crate) async fn fold(&self, lost_to: Option<&Conflict>) -> Result<Folded<S>, CommandError> {
-        let mut folded = self.begin().await?;
+        let mut folded = Folded {
+            states: S::blank(),
+            versions: S::each(self.boundaries, |_| None),
+            looked_to: Position::ORIGIN,
+            shown: S::each(self.boundaries, |_| 0),
+            is_cut: false,
+        };
+        if self.keeps_states() {
+            self.begin(&mut folded).await?;
+        }
         let mut items = self.items(folded.looked_to, lost_to.is_some());
         while let Some(chunk) = items.next_chunk().await {
             if self.take_in_all(&mut folded, &chunk?, lost_to)? {
@@ -61,42 +74,66 @@ impl<'a, S: States> Reading<'a, S> {
         Ok(folded)
     }
 
-    /// The snapshot to keep, where enough has come since the last.
-    pub(crate) fn snapshot(&self, folded: &Folded<S>) -> Option<Snapshot> {
-        let shelf = self.shelf.as_ref()?;
-        if !shelf.is_due(folded.events) {
-            return None;
-        }
-        shelf.take(&folded.states, folded.looked_to, folded.version(0))
-    }
-
-    /// Keeps it.
-    pub(crate) async fn keep(&self, snapshot: Snapshot) {
-        if let Some(shelf) = &self.shelf {
-            shelf.keep(snapshot).await;
-        }
-    }
-
-    async fn begin(&self) -> Result<Folded<S>, CommandError> {
-        let kept = match &self.shelf {
-            Some(shelf) => shelf.find().await?,
-            None => None,
-        };
-        let mut versions = S::each(self.boundaries, |_| None);
-        let (states, looked_to) = match kept {
-            Some(kept) => {
-                versions.as_mut()[0] = kept.version;
-                (kept.state, kept.position)
+    /// Keeps each state that enough has come to since it was kept last. Takes the states for
+    /// itself, since a shared reference to them may not go from thread to thread.
+    pub(crate) async fn keep(&self, folded: &mut Folded<S>) {
+        for (part, shelf) in self.shelves.as_ref().iter().enumerate() {
+            if let Some(shelf) = shelf
+                && let Some(snapshot) = folded.snapshot(part, shelf)
+            {
+                shelf.keep(snapshot).await;
             }
-            None => (S::blank(), Position::ORIGIN),
-        };
-        Ok(Folded {
-            states,
-            versions,
-            looked_to,
-            events: 0,
-            is_cut: false,
-        })
+        }
+    }
+
+    /// Whether any state is kept.
+    pub(crate) fn keeps_states(&self) -> bool {
+        self.shelves.as_ref().iter().any(Option::is_some)
+    }
+
+    /// Begins with what was kept: all states as of one place.
+    async fn begin(&self, folded: &mut Folded<S>) -> Result<(), CommandError> {
+        let mut kept_at = S::each(self.boundaries, |_| Position::ORIGIN);
+        for (part, shelf) in self.shelves.as_ref().iter().enumerate() {
+            let Some(shelf) = shelf else { continue };
+            if let Some(kept) = shelf.find().await?
+                && folded.states.read(part, &kept.state).is_ok()
+            {
+                folded.versions.as_mut()[part] = kept.version;
+                kept_at.as_mut()[part] = kept.position;
+                folded.looked_to = folded.looked_to.max(kept.position);
+            }
+        }
+        for (part, &after) in kept_at.as_ref().iter().enumerate() {
+            if after < folded.looked_to {
+                self.catch_up(folded, part, after).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings one state as far as the furthest: a state of several places is one that never was.
+    async fn catch_up(
+        &self,
+        folded: &mut Folded<S>,
+        part: usize,
+        after: Position,
+    ) -> Result<(), CommandError> {
+        // Another may have kept what readers are not shown here yet.
+        self.store.wait_for(folded.looked_to).await?;
+        let query = self.queries.as_ref()[part].clone();
+        let mut items = self.store.read(query, reading_after(after));
+        while let Some(chunk) = items.next_chunk().await {
+            for item in chunk?.iter() {
+                match item {
+                    Item::Event(event) if event.position > folded.looked_to => return Ok(()),
+                    Item::Event(event) => self.show(folded, part, event)?,
+                    Item::Gap { .. } => folded.is_cut = true,
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
     }
 
     fn items(&self, after: Position, follows: bool) -> EventStream {
@@ -104,11 +141,10 @@ impl<'a, S: States> Reading<'a, S> {
         let all = queries
             .reduce(Query::or)
             .expect("a decision has a boundary");
-        match (follows, after) {
-            (false, Position::ORIGIN) => self.store.read(all, ReadOptions::all()),
-            (false, after) => self.store.read(all, ReadOptions::after(after)),
+        match follows {
+            false => self.store.read(all, reading_after(after)),
             // Not from the beginning: what was dropped matters here.
-            (true, after) => self.store.subscribe(all, Start::After(after)),
+            true => self.store.subscribe(all, Start::After(after)),
         }
     }
 
@@ -141,16 +177,37 @@ impl<'a, S: States> Reading<'a, S> {
 
     fn take_in(&self, folded: &mut Folded<S>, event: &RecordedEvent) -> Result<(), CommandError> {
         folded.looked_to = event.position;
-        folded.events = folded.events.saturating_add(1);
-        if let Some(place) = &event.stream {
-            let parts = self.boundaries.as_ref().iter();
-            for (part, version) in parts.zip(folded.versions.as_mut()) {
-                if part.decided_by() == Some(&place.name) {
-                    *version = Some(place.version);
-                }
+        let queries = self.queries.as_ref();
+        // What was read for one state alone is that state's.
+        if queries.len() == 1 {
+            return self.show(folded, 0, event);
+        }
+        let matched = EventRef {
+            stream: event.stream_name(),
+            event_type: &event.event_type,
+            tags: &event.tags,
+        };
+        for (part, query) in queries.iter().enumerate() {
+            if query.matches(matched) {
+                self.show(folded, part, event)?;
             }
         }
-        Ok(folded.states.take_in(event, self.queries.as_ref())?)
+        Ok(())
+    }
+
+    fn show(
+        &self,
+        folded: &mut Folded<S>,
+        part: usize,
+        event: &RecordedEvent,
+    ) -> Result<(), CommandError> {
+        if let Some(place) = &event.stream
+            && self.boundaries.as_ref()[part].decided_by() == Some(&place.name)
+        {
+            folded.versions.as_mut()[part] = Some(place.version);
+        }
+        folded.shown.as_mut()[part] += 1;
+        Ok(folded.states.take_in(part, event)?)
     }
 
     /// Whether the history read so far has what a conflict was with.
@@ -185,6 +242,22 @@ impl<S: States> Folded<S> {
     /// The version of the deciding stream of a boundary.
     pub(crate) fn version(&self, part: usize) -> Option<Version> {
         self.versions.as_ref()[part]
+    }
+
+    /// The snapshot of a state to keep, where enough has come since the last.
+    fn snapshot(&self, part: usize, shelf: &Shelf<'_>) -> Option<Snapshot> {
+        if !shelf.is_due(self.shown.as_ref()[part]) {
+            return None;
+        }
+        let write = |data: &mut Vec<u8>| self.states.write(part, data);
+        shelf.take(write, self.looked_to, self.version(part))
+    }
+}
+
+fn reading_after(position: Position) -> ReadOptions {
+    match position {
+        Position::ORIGIN => ReadOptions::all(),
+        after => ReadOptions::after(after),
     }
 }
 

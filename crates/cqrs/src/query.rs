@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 
 use crate::codec::CodecError;
-use crate::reply::{QueryFuture, ReplyFuture};
+use crate::reply::ReplyFuture;
 
 /// Why a query was not answered, by what the caller does next.
 ///
@@ -105,6 +105,9 @@ pub(crate) type Answerer<Q> = Arc<dyn Fn(Q) -> AnswerFuture<<Q as Question>::Ans
 
 /// The answer to a question asked by its type.
 pub type AnswerFuture<A> = ReplyFuture<Result<A, QueryError>>;
+
+/// The answer to a query called by name: JSON.
+pub type QueryFuture = ReplyFuture<Result<Bytes, QueryError>>;
 
 pub(crate) type QueryHandler = Box<dyn Fn(&[u8]) -> QueryFuture + Send + Sync>;
 

@@ -3,17 +3,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-
 use crate::error::CommandError;
-use crate::query::QueryError;
 use crate::receipt::Receipt;
 
 /// The answer to a command called by name.
 pub type CommandFuture = ReplyFuture<Result<Receipt, CommandError>>;
-
-/// The answer to a query called by name: JSON.
-pub type QueryFuture = ReplyFuture<Result<Bytes, QueryError>>;
 
 /// The answer to a call by name, boxed so that it has a name itself.
 ///

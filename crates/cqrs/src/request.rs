@@ -1,7 +1,7 @@
 use bytes::Bytes;
 use eventwire_store::{Expect, Fingerprint, IdempotencyKey};
 
-use crate::call::Caller;
+use crate::caller::Caller;
 
 /// A command as it comes from outside: its name, its JSON, and under which conditions.
 ///

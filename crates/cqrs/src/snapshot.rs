@@ -36,11 +36,17 @@ use crate::boundary::Boundary;
 /// passed over, and the state is folded from scratch. It remembers what retention drops
 /// later; a fold from scratch does not.
 pub struct Snapshots<S> {
+    pub(crate) keeping: Keeping,
+    pub(crate) write: fn(&S, &mut Vec<u8>) -> serde_json::Result<()>,
+    pub(crate) read: fn(&[u8]) -> serde_json::Result<S>,
+}
+
+/// Under which name, in which shape and how often a state is kept, whatever its type.
+#[derive(Debug, Clone, Copy)]
+pub struct Keeping {
     name: &'static str,
     schema: u32,
     every: u32,
-    write: fn(&S, &mut Vec<u8>) -> serde_json::Result<()>,
-    read: fn(&[u8]) -> serde_json::Result<S>,
 }
 
 impl<S> Snapshots<S> {
@@ -52,10 +58,13 @@ impl<S> Snapshots<S> {
     where
         S: Serialize + DeserializeOwned,
     {
-        Self {
+        let keeping = Keeping {
             name,
             schema,
             every: 100,
+        };
+        Self {
+            keeping,
             write: |state, data| serde_json::to_writer(data, state),
             read: |data| serde_json::from_slice(data),
         }
@@ -64,14 +73,14 @@ impl<S> Snapshots<S> {
     /// How many events are folded before the state is kept again.
     #[must_use]
     pub const fn every(mut self, events: u32) -> Self {
-        self.every = events;
+        self.keeping.every = events;
         self
     }
 }
 
-/// A state and how far it has come.
-pub(crate) struct Kept<S> {
-    pub(crate) state: S,
+/// A state as it was written down, and how far it had come.
+pub(crate) struct Kept {
+    pub(crate) state: Bytes,
     pub(crate) position: Position,
     pub(crate) version: Option<Version>,
 }
@@ -85,22 +94,22 @@ struct Heading {
 }
 
 /// The snapshots of one boundary.
-pub(crate) struct Shelf<'a, S> {
-    pub(crate) snapshots: Snapshots<S>,
+pub(crate) struct Shelf<'a> {
+    keeping: Keeping,
     store: &'a dyn SnapshotStore,
     epoch: Epoch,
     boundary: String,
 }
 
-impl<'a, S> Shelf<'a, S> {
+impl<'a> Shelf<'a> {
     pub(crate) fn new(
-        snapshots: Snapshots<S>,
+        keeping: Keeping,
         store: &'a dyn SnapshotStore,
         log: &dyn EventStore,
         boundary: &Boundary,
     ) -> Self {
         Self {
-            snapshots,
+            keeping,
             store,
             epoch: log.epoch(),
             boundary: format!("{boundary:?}"),
@@ -109,15 +118,15 @@ impl<'a, S> Shelf<'a, S> {
 
     /// Whether a fold of so many events is worth keeping.
     pub(crate) fn is_due(&self, folded: u64) -> bool {
-        folded >= u64::from(self.snapshots.every)
+        folded >= u64::from(self.keeping.every)
     }
 
     fn name(&self) -> Result<SnapshotName, NameError> {
         let hash = Fingerprint::of([self.boundary.as_bytes()]).to_bits();
-        SnapshotName::new(format!("{}/{hash:016x}", self.snapshots.name))
+        SnapshotName::new(format!("{}/{hash:016x}", self.keeping.name))
     }
 
-    pub(crate) async fn find(&self) -> Result<Option<Kept<S>>, ReadError> {
+    pub(crate) async fn find(&self) -> Result<Option<Kept>, ReadError> {
         let Ok(name) = self.name() else {
             return Ok(None);
         };
@@ -125,18 +134,17 @@ impl<'a, S> Shelf<'a, S> {
         Ok(found.and_then(|snapshot| self.open(&snapshot)))
     }
 
-    fn open(&self, snapshot: &Snapshot) -> Option<Kept<S>> {
-        if snapshot.schema != self.snapshots.schema {
+    fn open(&self, snapshot: &Snapshot) -> Option<Kept> {
+        if snapshot.schema != self.keeping.schema {
             return None;
         }
         let line = snapshot.data.iter().position(|byte| *byte == b'\n')?;
-        let (heading, state) = snapshot.data.split_at(line);
-        let heading: Heading = serde_json::from_slice(heading).ok()?;
+        let heading: Heading = serde_json::from_slice(&snapshot.data[..line]).ok()?;
         if heading != self.heading(heading.version) {
             return None;
         }
         Some(Kept {
-            state: (self.snapshots.read)(state).ok()?,
+            state: snapshot.data.slice(line..),
             position: snapshot.position,
             version: heading.version.and_then(Version::new),
         })
@@ -145,20 +153,20 @@ impl<'a, S> Shelf<'a, S> {
     /// A state as a snapshot; none where it has no JSON form.
     pub(crate) fn take(
         &self,
-        state: &S,
+        write: impl FnOnce(&mut Vec<u8>) -> serde_json::Result<()>,
         position: Position,
         version: Option<Version>,
     ) -> Option<Snapshot> {
         let heading = self.heading(version.map(Version::get));
         let mut data = serde_json::to_vec(&heading).expect("text and a number have a JSON form");
         data.push(b'\n');
-        if let Err(error) = (self.snapshots.write)(state, &mut data) {
+        if let Err(error) = write(&mut data) {
             tracing::warn!(%error, boundary = self.boundary, "state has no JSON form to be kept in");
             return None;
         }
         Some(Snapshot {
             position,
-            schema: self.snapshots.schema,
+            schema: self.keeping.schema,
             data: Bytes::from(data),
         })
     }
@@ -183,10 +191,6 @@ impl<'a, S> Shelf<'a, S> {
 
 impl<S> fmt::Debug for Snapshots<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Snapshots")
-            .field("name", &self.name)
-            .field("schema", &self.schema)
-            .field("every", &self.every)
-            .finish_non_exhaustive()
+        f.debug_tuple("Snapshots").field(&self.keeping).finish()
     }
 }

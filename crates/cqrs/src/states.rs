@@ -1,10 +1,10 @@
-use eventwire_store::{EventRef, Query, RecordedEvent};
+use eventwire_store::RecordedEvent;
 
 use crate::boundary::Boundary;
-use crate::builder::RegistrationError;
 use crate::codec::{self, CodecError};
 use crate::fold::{Fold, UnknownEvents};
-use crate::snapshot::Snapshots;
+use crate::registration::RegistrationError;
+use crate::snapshot::Keeping;
 
 /// One [`Fold`], or a tuple of two to four: what a [`Decision`](crate::Decision) rests on.
 ///
@@ -23,11 +23,11 @@ pub trait States: Sized + Send + 'static + sealed::Sealed {
         make: impl FnMut(&Boundary) -> T,
     ) -> Self::Each<T>;
 
-    /// Shows an event to each state whose query it matches.
+    /// Shows an event to one of the states, by its place among them.
     ///
     /// # Errors
     /// [`CodecError`] where the event is not one of the state's.
-    fn take_in(&mut self, event: &RecordedEvent, queries: &[Query]) -> Result<(), CodecError>;
+    fn take_in(&mut self, part: usize, event: &RecordedEvent) -> Result<(), CodecError>;
 
     /// Whether names can stand for the variants of all events.
     ///
@@ -35,8 +35,20 @@ pub trait States: Sized + Send + 'static + sealed::Sealed {
     /// [`RegistrationError::NotAnEnum`] where they cannot.
     fn check() -> Result<(), RegistrationError>;
 
-    /// How the state is kept, where there is but one.
-    fn snapshots() -> Option<Snapshots<Self>>;
+    /// How each state is kept, where it is.
+    fn keeping() -> Self::Each<Option<Keeping>>;
+
+    /// Writes down one of the states that are kept.
+    ///
+    /// # Errors
+    /// Where it has no JSON form.
+    fn write(&self, part: usize, data: &mut Vec<u8>) -> serde_json::Result<()>;
+
+    /// Puts what was written down in the place of one of the states that are kept.
+    ///
+    /// # Errors
+    /// Where it cannot be read; the state is as it was.
+    fn read(&mut self, part: usize, data: &[u8]) -> serde_json::Result<()>;
 }
 
 mod sealed {
@@ -59,8 +71,7 @@ impl<F: Fold> States for F {
         [make(boundary)]
     }
 
-    /// All that was read is this state's.
-    fn take_in(&mut self, event: &RecordedEvent, _: &[Query]) -> Result<(), CodecError> {
+    fn take_in(&mut self, _: usize, event: &RecordedEvent) -> Result<(), CodecError> {
         evolve(self, event)
     }
 
@@ -68,9 +79,36 @@ impl<F: Fold> States for F {
         RegistrationError::check_enum::<F::Event>()
     }
 
-    fn snapshots() -> Option<Snapshots<Self>> {
-        F::SNAPSHOTS
+    fn keeping() -> [Option<Keeping>; 1] {
+        [keeping::<F>()]
     }
+
+    fn write(&self, _: usize, data: &mut Vec<u8>) -> serde_json::Result<()> {
+        write(self, data)
+    }
+
+    fn read(&mut self, _: usize, data: &[u8]) -> serde_json::Result<()> {
+        read(self, data)
+    }
+}
+
+fn keeping<F: Fold>() -> Option<Keeping> {
+    F::SNAPSHOTS.map(|snapshots| snapshots.keeping)
+}
+
+fn write<F: Fold>(state: &F, data: &mut Vec<u8>) -> serde_json::Result<()> {
+    match F::SNAPSHOTS {
+        Some(snapshots) => (snapshots.write)(state, data),
+        None => unreachable!("only what is kept is written"),
+    }
+}
+
+fn read<F: Fold>(state: &mut F, data: &[u8]) -> serde_json::Result<()> {
+    match F::SNAPSHOTS {
+        Some(snapshots) => *state = (snapshots.read)(data)?,
+        None => unreachable!("only what is kept is read"),
+    }
+    Ok(())
 }
 
 /// Shows an event to a state.
@@ -101,16 +139,11 @@ macro_rules! tuple {
                 std::array::from_fn(|index| make(&boundaries[index]))
             }
 
-            fn take_in(&mut self, event: &RecordedEvent, queries: &[Query]) -> Result<(), CodecError> {
-                let matched = EventRef {
-                    stream: event.stream_name(),
-                    event_type: &event.event_type,
-                    tags: &event.tags,
-                };
-                $(if queries[$index].matches(matched) {
-                    evolve(&mut self.$index, event)?;
-                })*
-                Ok(())
+            fn take_in(&mut self, part: usize, event: &RecordedEvent) -> Result<(), CodecError> {
+                match part {
+                    $($index => evolve(&mut self.$index, event),)*
+                    _ => unreachable!("a tuple has a state for each boundary"),
+                }
             }
 
             fn check() -> Result<(), RegistrationError> {
@@ -118,8 +151,22 @@ macro_rules! tuple {
                 Ok(())
             }
 
-            fn snapshots() -> Option<Snapshots<Self>> {
-                None
+            fn keeping() -> [Option<Keeping>; $count] {
+                [$(keeping::<$state>()),*]
+            }
+
+            fn write(&self, part: usize, data: &mut Vec<u8>) -> serde_json::Result<()> {
+                match part {
+                    $($index => write(&self.$index, data),)*
+                    _ => unreachable!("a tuple has a state for each boundary"),
+                }
+            }
+
+            fn read(&mut self, part: usize, data: &[u8]) -> serde_json::Result<()> {
+                match part {
+                    $($index => read(&mut self.$index, data),)*
+                    _ => unreachable!("a tuple has a state for each boundary"),
+                }
             }
         }
     };

@@ -4,7 +4,7 @@ use eventwire_store::{Cursor, EventStore, Item, Position, Query, ReadOptions, Re
 
 use crate::codec::{self, CodecError};
 use crate::fold::UnknownEvents;
-use crate::projection::followed::SharedItem;
+use crate::followed::SharedItem;
 use crate::projection::parked::ParkReason;
 use crate::projection::{
     Batch, OnFailure, ParkedEvent, Projection, ProjectionError, Projector, Seen,

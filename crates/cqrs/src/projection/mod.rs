@@ -2,7 +2,6 @@
 //! processes of which one is at work.
 
 mod failure;
-mod followed;
 mod inline;
 mod intake;
 mod memory;

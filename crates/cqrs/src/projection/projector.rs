@@ -9,8 +9,8 @@ use tokio::sync::mpsc;
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, SystemClock};
+use crate::followed::{Followed, SharedItem};
 use crate::lease::{Held, Lease, LeaseError, Taking};
-use crate::projection::followed::{Followed, SharedItem};
 use crate::projection::intake::Pending;
 use crate::projection::progress::Teller;
 use crate::projection::steering::{Order, Steering, refuse};

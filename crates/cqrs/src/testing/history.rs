@@ -90,11 +90,12 @@ impl History {
                 event_type: &event.event_type,
                 tags: &event.tags,
             };
-            if !queries.as_ref().iter().any(|query| query.matches(matched)) {
-                continue;
-            }
-            if let Err(error) = states.take_in(event, queries.as_ref()) {
-                panic!("{} cannot read its history: {error}", type_name::<D>());
+            for (part, query) in queries.as_ref().iter().enumerate() {
+                if query.matches(matched)
+                    && let Err(error) = states.take_in(part, event)
+                {
+                    panic!("{} cannot read its history: {error}", type_name::<D>());
+                }
             }
         }
         Decided {

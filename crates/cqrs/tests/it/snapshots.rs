@@ -1,15 +1,19 @@
 //! States that are kept, and all that may be wrong with what was kept.
 
-use eventwire_cqrs::{Backoff, Boundary, Decider, Dispatcher, DomainEvent, Snapshots};
+use eventwire_cqrs::{
+    Backoff, Boundary, Decider, Decision, Dispatcher, DomainEvent, Facts, Snapshots,
+};
 use eventwire_store::{
     EventStore, MemoryStore, NameError, Query, ReadOptions, Snapshot, SnapshotName, SnapshotStore,
     StreamName, Tag,
 };
 use futures_executor::block_on;
+use futures_util::FutureExt;
 use futures_util::future::join_all;
+use proptest::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::stores::{Before, Interposed, events};
+use crate::stores::{Before, Interposed, Trailing, events};
 
 /// Adds up, and says in each event what it had added up to before.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -230,4 +234,131 @@ fn many_at_once_add_up_with_and_without_what_is_kept() {
         }
     }
     assert_eq!(total, 50);
+}
+
+#[derive(Debug, Clone, Deserialize)]
+enum AddToBoth {
+    AddToBoth { left: String, right: String },
+}
+
+/// Adds to two sums at once.
+struct Adding;
+
+impl Decision for Adding {
+    type Command = AddToBoth;
+    type States = (Sum<1>, Sum<1>);
+    type Refusal = std::convert::Infallible;
+
+    fn boundaries(command: &AddToBoth) -> Result<[Boundary; 2], NameError> {
+        let AddToBoth::AddToBoth { left, right } = command;
+        let of = |name: &str| Ok(Boundary::stream(StreamName::new(name)?));
+        Ok([of(left)?, of(right)?])
+    }
+
+    fn decide((left, right): &Self::States, command: &AddToBoth) -> Result<Facts, Self::Refusal> {
+        let added = |sum: &Sum<1>| Added::Added {
+            tag: None,
+            by: 1,
+            before: sum.total,
+            folded: sum.folded,
+        };
+        let AddToBoth::AddToBoth { right: to, .. } = command;
+        Ok(Facts::nothing()
+            .and(&added(left))
+            .and_in(StreamName::new(to.as_str()), &added(right)))
+    }
+}
+
+fn both(left: &str, right: &str) -> AddToBoth {
+    AddToBoth::AddToBoth {
+        left: left.to_owned(),
+        right: right.to_owned(),
+    }
+}
+
+/// What the last events found, the latest last: the sum before them, and of how many events it
+/// was made.
+fn found(store: &MemoryStore, count: usize) -> Vec<(u64, u64)> {
+    let all = block_on(events(store));
+    let last = all[all.len() - count..].iter().map(|event| {
+        let Added::Added { before, folded, .. } = eventwire_cqrs::codec::decode(event).unwrap();
+        (before, folded)
+    });
+    last.collect()
+}
+
+fn next_of_both(store: &MemoryStore, left: &str, right: &str) -> [(u64, u64); 2] {
+    block_on(keeping(store).execute::<Adding>(both(left, right))).unwrap();
+    found(store, 2).try_into().unwrap()
+}
+
+#[test]
+fn each_state_of_several_goes_on_from_what_was_kept_of_it() {
+    let store = MemoryStore::new();
+    for _ in 0..5 {
+        next::<1>(&store, add("a"));
+    }
+    // What one decider keeps is good for who decides with others; the other is read alone.
+    assert_eq!(next_of_both(&store, "a", "b"), [(5, 2), (0, 0)]);
+    // That was 3 for `a`, which is kept by who finds it so.
+    assert_eq!(next_of_both(&store, "b", "a"), [(1, 1), (6, 3)]);
+    assert_eq!(next_of_both(&store, "a", "b"), [(7, 1), (2, 2)]);
+    assert_eq!(next_of_both(&store, "a", "b"), [(8, 2), (3, 3)]);
+    assert_eq!(next_of_both(&store, "a", "b"), [(9, 3), (4, 1)]);
+    // And the other way round.
+    assert_eq!(next::<1>(&store, add("b")), (5, 2));
+}
+
+#[test]
+fn a_state_is_not_brought_to_a_place_that_readers_are_not_shown() {
+    let store = MemoryStore::new();
+    let trailing = Trailing::new(store.clone());
+    next::<1>(&store, add("b"));
+    for _ in 0..5 {
+        next::<1>(&store, add("a"));
+    }
+    let dispatcher = Dispatcher::builder(trailing.clone())
+        .snapshots(store.clone())
+        .build();
+    let mut deciding = Box::pin(dispatcher.execute::<Adding>(both("a", "b")));
+    // `a` was kept as of a place that this reader has not come to, with `b` before it.
+    assert!((&mut deciding).now_or_never().is_none());
+    block_on(trailing.show());
+    assert_eq!(block_on(deciding).unwrap().attempts, 1);
+    assert_eq!(found(&store, 2), [(5, 2), (1, 1)]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Which is kept when depends on all that came before; what is found does not.
+    #[test]
+    fn what_is_kept_changes_nothing_but_how_much_is_read(
+        commands in prop::collection::vec((0..3_usize, prop::option::of(0..3_usize)), 1..40),
+    ) {
+        let (kept, plain) = (MemoryStore::new(), MemoryStore::new());
+        let with = keeping(&kept);
+        let without = Dispatcher::builder(plain.clone()).build();
+        let names = ["a", "b", "c"];
+        for (left, right) in commands {
+            for dispatcher in [&with, &without] {
+                block_on(async {
+                    match right {
+                        Some(right) if right != left => {
+                            let command = both(names[left], names[right]);
+                            dispatcher.execute::<Adding>(command).await.unwrap();
+                        }
+                        _ => {
+                            dispatcher.execute::<Sum<1>>(add(names[left])).await.unwrap();
+                        }
+                    }
+                });
+            }
+        }
+        let sums = |store: &MemoryStore| {
+            let all = block_on(events(store)).len();
+            found(store, all).into_iter().map(|(before, _)| before).collect::<Vec<_>>()
+        };
+        prop_assert_eq!(sums(&kept), sums(&plain));
+    }
 }
