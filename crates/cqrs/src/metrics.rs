@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use crate::reply::CommandFuture;
 
-/// How far a view is behind: none of the time where it shows the whole log.
+/// How far a view, or a process, is behind: none of the time where it shows the whole log.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shown {
     /// Up to an event that was recorded then.
@@ -47,11 +47,17 @@ mod told {
 
     #[inline]
     pub(crate) fn parked(_projection: &str) {}
+
+    #[inline]
+    pub(crate) fn advanced(_process: &'static str, _cause: &'static str) {}
+
+    #[inline]
+    pub(crate) fn attended(_process: &'static str, _shown: Shown) {}
 }
 
 #[cfg(feature = "metrics")]
 mod told {
-    use std::time::{Instant, SystemTime};
+    use std::time::{Duration, Instant, SystemTime};
 
     use metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
     use metrics::{gauge, histogram};
@@ -68,6 +74,8 @@ mod told {
     const PROJECTED: &str = "eventwire_projection_events_total";
     const LAG: &str = "eventwire_projection_lag_seconds";
     const PARKED: &str = "eventwire_projection_parked_total";
+    const ADVANCED: &str = "eventwire_process_steps_total";
+    const BEHIND: &str = "eventwire_process_lag_seconds";
 
     /// Tells the recorder what each metric is. Recorders keep it by name, so that once is enough:
     /// when the first dispatcher or projector is made.
@@ -90,6 +98,16 @@ mod told {
             "How old the last event is that a view shows; 0 where it shows all."
         );
         describe_counter!(PARKED, Unit::Count, "Events that were put aside.");
+        describe_counter!(
+            ADVANCED,
+            Unit::Count,
+            "What happened to instances of processes: events, reminders, answers."
+        );
+        describe_gauge!(
+            BEHIND,
+            Unit::Seconds,
+            "How old the last event is that a process has seen to; 0 where it has seen to all."
+        );
     }
 
     /// A command that was called by its name.
@@ -148,11 +166,24 @@ mod told {
     }
 
     pub(crate) fn shown(projection: &str, shown: Shown) {
-        let lag = match shown {
-            Shown::Event(recorded_at) => SystemTime::now().duration_since(recorded_at),
-            Shown::All => Ok(std::time::Duration::ZERO),
-        };
-        gauge!(LAG, "projection" => projection.to_owned()).set(lag.unwrap_or_default());
+        gauge!(LAG, "projection" => projection.to_owned()).set(lag(shown));
+    }
+
+    fn lag(shown: Shown) -> Duration {
+        match shown {
+            Shown::Event(recorded_at) => SystemTime::now()
+                .duration_since(recorded_at)
+                .unwrap_or_default(),
+            Shown::All => Duration::ZERO,
+        }
+    }
+
+    pub(crate) fn advanced(process: &'static str, cause: &'static str) {
+        counter!(ADVANCED, "process" => process, "cause" => cause).increment(1);
+    }
+
+    pub(crate) fn attended(process: &'static str, shown: Shown) {
+        gauge!(BEHIND, "process" => process).set(lag(shown));
     }
 
     pub(crate) fn parked(projection: &str) {
@@ -160,4 +191,4 @@ mod told {
     }
 }
 
-pub(crate) use told::{Calling, describe, parked, projected, shown};
+pub(crate) use told::{Calling, advanced, attended, describe, parked, projected, shown};

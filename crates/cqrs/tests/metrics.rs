@@ -7,13 +7,17 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use eventwire_cqrs::process::{Happened, Process, Processor, Reaction};
 use eventwire_cqrs::projection::{MemoryView, OnFailure, Projector};
 use eventwire_cqrs::{Boundary, CommandRequest, Decider, Dispatcher, DomainEvent, Fold, codec};
 use eventwire_store::{
-    Append, EventStore, EventType, MemoryStore, NameError, NewEvent, Query, StreamName,
+    Append, EventStore, EventType, MemoryStore, NameError, NewEvent, Query, RecordedEvent,
+    StreamName,
 };
 use futures_executor::block_on;
+use futures_util::future::join;
 use metrics::{
     Counter, CounterFn, Gauge, GaugeFn, Histogram, HistogramFn, Key, KeyName, Metadata, Recorder,
     SharedString, Unit,
@@ -96,7 +100,7 @@ impl Recorder for Heard {
 #[derive(Debug, Default)]
 struct Count(u32);
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Ask {
     Add(u32),
@@ -208,6 +212,58 @@ fn views_tell_what_they_took_in_what_they_put_aside_and_how_far_behind_they_are(
         ("eventwire_projection_events_total sums", 3.0),
         ("eventwire_projection_lag_seconds sums", 0.0),
         ("eventwire_projection_parked_total sums", 1.0),
+    ];
+    let expected = expected.map(|(key, value)| (key.to_owned(), value));
+    assert_eq!(heard, BTreeMap::from(expected));
+}
+
+/// Asks for nothing about each number, and is reminded of it at once.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Reminded;
+
+impl Process for Reminded {
+    type Event = Told;
+
+    const NAME: &'static str = "reminded";
+
+    fn instance(Told::Added(by): &Told, _: &RecordedEvent) -> Option<String> {
+        (*by > 1).then(|| by.to_string())
+    }
+
+    fn react(&mut self, happened: Happened<'_, Told>) -> Reaction {
+        match happened {
+            Happened::Event(_) => Reaction::nothing()
+                .ask(&Ask::Add(0))
+                .remind("now", Duration::ZERO),
+            _ => Reaction::nothing(),
+        }
+    }
+}
+
+#[test]
+fn processes_tell_what_happened_to_them_and_how_far_behind_they_are() {
+    let heard = hear(async {
+        let store = MemoryStore::new();
+        let stream = StreamName::new("count").unwrap();
+        let events = [1, 2, 3].map(|by| codec::encode(&Told::Added(by)).unwrap());
+        let append = Append::to(stream).extend(events);
+        store.append(append).await.unwrap();
+        let dispatcher = Dispatcher::builder(store.clone())
+            .commands::<Count>()
+            .build();
+        let processor = Processor::<Reminded>::new(store, dispatcher);
+        let steering = processor.steering();
+        // It goes as far as it can before it is stopped.
+        let (ended, ()) = join(processor.run(), steering.stop()).await;
+        ended.unwrap();
+    });
+    let expected = [
+        ("eventwire_command_duration_seconds add nothing", 2.0),
+        ("eventwire_commands_total add nothing", 2.0),
+        ("eventwire_process_lag_seconds reminded", 0.0),
+        ("eventwire_process_steps_total reminded answer", 2.0),
+        ("eventwire_process_steps_total reminded event", 2.0),
+        ("eventwire_process_steps_total reminded reminder", 2.0),
     ];
     let expected = expected.map(|(key, value)| (key.to_owned(), value));
     assert_eq!(heard, BTreeMap::from(expected));

@@ -7,18 +7,20 @@ use std::task::Poll;
 use std::time::SystemTime;
 
 use eventwire_store::{
-    Actual, Append, AppendError, CheckpointStore, Consumer, EventStore, EventStream, Expect,
-    IdempotencyKey, Item, KeepError, NameError, Position, Query, ReadOptions, RecordedEvent, Start,
-    Version,
+    Actual, Append, AppendError, CheckpointStore, Consumer, EventStore, Expect, IdempotencyKey,
+    Item, KeepError, NameError, Position, Query, ReadOptions, RecordedEvent, Start, Version,
 };
 use tokio::sync::mpsc;
+use tracing::{Instrument, debug_span};
 
 use crate::backoff::Backoff;
 use crate::clock::{Clock, SystemClock};
 use crate::codec;
 use crate::dispatcher::Dispatcher;
 use crate::error::CommandError;
+use crate::followed::{Followed, SharedItem};
 use crate::lease::{Held, Lease, Taking};
+use crate::metrics::{self, Shown};
 use crate::process::agenda::{Agenda, Open};
 use crate::process::record::{self, Advanced, Cause, Record, Reminder};
 use crate::process::{Asked, Happened, Process, ProcessError, Reaction};
@@ -38,6 +40,9 @@ const KEEP_EVERY: u32 = 100;
 ///
 /// One thing is done at a time, and commands before anything else: an instance sees the answer
 /// to what it asked for before the next event.
+///
+/// What happens to an instance is seen to within a `tracing` span `process` of level debug, with
+/// its `name`, the `instance` and the `cause`: `event`, `reminder` or `answer`.
 ///
 /// Beginning again reads the records from the first that something is still to be done about.
 pub struct Processor<P> {
@@ -81,12 +86,8 @@ struct Occurrence<'a, E> {
 }
 
 /// What a process is woken by.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "most are items, and one is made at a time"
-)]
 enum Woken {
-    Item(Item),
+    Item(SharedItem),
     Reminder,
     Renew,
     Stopped,
@@ -95,7 +96,7 @@ enum Woken {
 /// A process at work: what is to be done, and what comes next.
 struct Work {
     agenda: Agenda,
-    events: EventStream,
+    events: Followed,
     held: Option<Held>,
     /// The last event that was seen to.
     listened: Position,
@@ -113,6 +114,7 @@ impl<P: Process> Processor<P> {
     where
         S: EventStore + CheckpointStore + 'static,
     {
+        metrics::describe();
         let store = Arc::new(store);
         let (stopper, stops) = mpsc::channel(1);
         Self {
@@ -219,15 +221,17 @@ impl<P: Process> Processor<P> {
             from => ReadOptions::after(from),
         };
         let mut items = self.store.read(records, options);
-        while let Some(item) = items.next().await {
-            match item? {
-                Item::Event(event) => {
-                    let Record::ProcessAdvanced(advanced) = codec::decode(&event)?;
-                    let version = event.version().unwrap_or(Version::FIRST);
-                    agenda.take_in(&advanced, event.position, version);
+        while let Some(chunk) = items.next_chunk().await {
+            for item in chunk?.iter() {
+                match item {
+                    Item::Event(event) => {
+                        let Record::ProcessAdvanced(advanced) = codec::decode(event)?;
+                        let version = event.version().unwrap_or(Version::FIRST);
+                        agenda.take_in(&advanced, event.position, version);
+                    }
+                    Item::Gap { .. } => return Err(ProcessError::Missed),
+                    _ => {}
                 }
-                Item::Gap { .. } => return Err(ProcessError::Missed),
-                _ => {}
             }
         }
         let start = match self.checkpoints.checkpoint(listener::<P>()?).await? {
@@ -236,7 +240,7 @@ impl<P: Process> Processor<P> {
         };
         Ok(Work {
             agenda,
-            events: self.store.subscribe(P::query(), start),
+            events: Followed::new(self.store.subscribe(P::query(), start)),
             held,
             listened: Position::ORIGIN,
             unkept: 0,
@@ -324,22 +328,26 @@ impl<P: Process> Processor<P> {
                 return Poll::Ready(Ok(Woken::Reminder));
             }
             let item = std::task::ready!(next.as_mut().poll(context));
-            let item = item.expect("a subscription ends only by an error");
             Poll::Ready(item.map(Woken::Item).map_err(Into::into))
         })
         .await
     }
 
-    async fn take(&self, work: &mut Work, item: Item) -> Result<bool, ProcessError> {
+    async fn take(&self, work: &mut Work, item: SharedItem) -> Result<bool, ProcessError> {
         let recorded = match item {
             Item::Event(event) => event,
             Item::Gap { .. } => return Err(ProcessError::Missed),
+            Item::CaughtUp(_) => {
+                metrics::attended(P::NAME, Shown::All);
+                return Ok(true);
+            }
             _ => return Ok(true),
         };
         let event: P::Event = codec::decode(&recorded)?;
         let Some(instance) = P::instance(&event, &recorded) else {
             work.listened = recorded.position;
             work.unkept = work.unkept.saturating_add(1);
+            metrics::attended(P::NAME, Shown::Event(recorded.recorded_at));
             return Ok(true);
         };
         let occurrence = Occurrence {
@@ -352,6 +360,7 @@ impl<P: Process> Processor<P> {
         let is_written = self.advance(work, occurrence).await?;
         if is_written {
             work.listened = recorded.position;
+            metrics::attended(P::NAME, Shown::Event(recorded.recorded_at));
         }
         Ok(is_written)
     }
@@ -417,6 +426,20 @@ impl<P: Process> Processor<P> {
         work: &mut Work,
         occurrence: Occurrence<'_, P::Event>,
     ) -> Result<bool, ProcessError> {
+        let span = debug_span!(
+            "process",
+            name = P::NAME,
+            instance = occurrence.instance,
+            cause = occurrence.cause.kind(),
+        );
+        self.write_down(work, occurrence).instrument(span).await
+    }
+
+    async fn write_down(
+        &self,
+        work: &mut Work,
+        occurrence: Occurrence<'_, P::Event>,
+    ) -> Result<bool, ProcessError> {
         work.unkept = work.unkept.saturating_add(1);
         let instance = occurrence.instance;
         let stream = record::stream(P::NAME, instance)?;
@@ -442,6 +465,7 @@ impl<P: Process> Processor<P> {
                 let Record::ProcessAdvanced(advanced) = &record;
                 let version = appended.version_of(&stream).unwrap_or(Version::FIRST);
                 work.agenda.take_in(advanced, appended.last(), version);
+                metrics::advanced(P::NAME, occurrence.cause.kind());
                 Ok(true)
             }
             // It is seen which when the records are read again.

@@ -43,6 +43,16 @@ pub(super) enum Cause {
     Answer { version: u64, index: usize },
 }
 
+impl Cause {
+    pub(super) const fn kind(&self) -> &'static str {
+        match self {
+            Self::Event(_) => "event",
+            Self::Due(_) => "reminder",
+            Self::Answer { .. } => "answer",
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reminder {
     pub(super) name: String,
