@@ -16,7 +16,7 @@ fn what_a_killed_process_said_was_written_is_there() {
     let seed = seed();
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut appends, mut cuts, mut segments) = (0, 0, 0);
+    let (mut appends, mut drops, mut cuts, mut segments) = (0, 0, 0, 0);
     for begin in (0..cycles).step_by(usize::try_from(LIVES).unwrap()) {
         let directory = tempfile::tempdir().unwrap();
         let mut ledger = Ledger::default();
@@ -38,11 +38,12 @@ fn what_a_killed_process_said_was_written_is_there() {
             ledger.check(directory.path(), segment_bytes, Takes::Nothing);
         }
         appends += ledger.appends();
+        drops += ledger.drops();
         cuts += ledger.cuts;
         segments = segments.max(ledger.segments);
     }
     println!(
-        "{cycles} lives, {appends} appends answered, {cuts} torn commits cut, up to {segments} segments"
+        "{cycles} lives, {appends} appends and {drops} drops answered, {cuts} torn commits cut, up to {segments} segments"
     );
     assert!(appends > 0, "nothing was written");
 }

@@ -2,14 +2,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use eventwire_store::{
-    CheckpointStore, EventStore, Item, NewEvent, Position, Query, ReadOptions, RecordedEvent,
-    SnapshotStore,
+    CheckpointStore, EventStore, Item, NewEvent, Query, ReadOptions, RecordedEvent, Retention,
+    SnapshotStore, StreamName,
 };
 use eventwire_store_file::FileStore;
 use futures_executor::block_on;
 
 use crate::load::{
-    Said, append, consumer, key, onlooker, open, snapshot, snapshot_name, stream, tag, writer,
+    Drops, Said, append, consumer, drops, key, onlooker, open, snapshot, snapshot_name, stream,
+    tag, writer,
 };
 
 /// What an end may take, beside what was not answered.
@@ -29,6 +30,10 @@ pub(crate) struct Ledger {
     noted: BTreeMap<u64, u64>,
     kept: BTreeMap<u64, u64>,
     forgotten: BTreeMap<u64, u64>,
+    /// By who has dropped something: up to where.
+    dropped: BTreeMap<u64, u64>,
+    /// Who was about to drop something, and was not answered.
+    in_doubt: BTreeSet<u64>,
     /// Torn commits that recovery has cut off.
     pub(crate) cuts: u64,
     /// The most segments that were seen.
@@ -52,7 +57,14 @@ impl Ledger {
                     self.kept.remove(&writer(number));
                     self.forgotten.insert(writer(number), number);
                 }
-                Said::Opened | Said::Refused { .. } | Said::Read(_) => {}
+                Said::Dropping(number) => {
+                    self.in_doubt.insert(number);
+                }
+                Said::Dropped { number, to } => {
+                    self.in_doubt.remove(&number);
+                    self.dropped.insert(number, to);
+                }
+                Said::Opened | Said::Compacted | Said::Refused { .. } | Said::Read(_) => {}
             }
         }
     }
@@ -62,16 +74,22 @@ impl Ledger {
         self.written.len()
     }
 
+    /// How often something was dropped.
+    pub(crate) fn drops(&self) -> usize {
+        self.dropped.len()
+    }
+
     /// Opens the store after an end and holds it to what was said. Opens it again, then once
     /// more without its indexes, so that every byte of every segment is read: it is the same.
     pub(crate) fn check(&mut self, path: &Path, segment_bytes: u64, takes: Takes) {
         let store = open(path, segment_bytes);
         self.cuts += u64::from(store.recovery().bytes_cut > 0);
         self.segments = self.segments.max(store.recovery().segments);
+        let account = self.account(&store);
         let events = read(&store, Query::all(), ReadOptions::all());
-        self.check_appends(&store, &events);
+        self.check_appends(&store, &events, &account);
         self.check_checkpoints(&store, &events);
-        self.check_snapshots(&store, &events, takes);
+        self.check_snapshots(&store, takes);
         check_ways(&store, &events);
         store.close();
         drop(store);
@@ -89,50 +107,115 @@ impl Ledger {
         }
     }
 
-    /// Each append that was answered is whole and at its place, and every other that is there
-    /// is whole, and there once.
-    fn check_appends(&self, store: &FileStore, events: &[RecordedEvent]) {
-        let mut found = BTreeSet::new();
-        let mut versions = BTreeMap::new();
-        let mut rest = events;
-        while let Some(first) = rest.first() {
-            let number = number_of(first);
-            assert!(found.insert(number), "append {number} is there twice");
-            let expected = append(number);
-            let count = expected.events().len();
-            let (these, others) = rest.split_at_checked(count).unwrap_or((rest, &[]));
-            assert_eq!(these.len(), count, "append {number} is not whole");
-            for (event, expected) in these.iter().zip(expected.events()) {
-                check_event(event, expected, number);
-                let version = versions.entry(stream(number)).or_insert(0);
-                *version += 1;
-                assert_eq!(event.version().unwrap().get(), *version, "append {number}");
+    /// What was dropped, as far as it was said, and as the store says it of the log.
+    fn account(&self, store: &FileStore) -> Account {
+        let mut account = Account {
+            log_to: block_on(store.dropped_to()).unwrap().to_parts().1,
+            ..Account::default()
+        };
+        let (mut log_to, mut is_log_in_doubt) = (0, false);
+        for (&number, &to) in &self.dropped {
+            match drops(number).unwrap() {
+                Drops::Log => log_to = to.max(log_to),
+                Drops::Stream(stream) | Drops::Deletion(stream) => {
+                    let before = account.streams.entry(stream).or_insert(0);
+                    *before = to.max(*before);
+                }
             }
-            let last = these[count - 1].position;
+        }
+        for &number in &self.in_doubt {
+            match drops(number).unwrap() {
+                Drops::Log => is_log_in_doubt = true,
+                Drops::Stream(stream) | Drops::Deletion(stream) => {
+                    account.in_doubt.insert(stream);
+                }
+            }
+        }
+        let is_more = account.log_to > log_to && is_log_in_doubt;
+        assert!(account.log_to == log_to || is_more, "{account:?}");
+        account
+    }
+
+    /// Each append that was answered is at its place, but for what was dropped of it, and every
+    /// other that is there is so, and there once.
+    fn check_appends(&self, store: &FileStore, events: &[RecordedEvent], account: &Account) {
+        let mut found = BTreeSet::new();
+        let mut lasts = BTreeMap::new();
+        for these in events.chunk_by(|one, next| number_of(one) == number_of(next)) {
+            let number = number_of(&these[0]);
+            assert!(found.insert(number), "append {number} is there twice");
+            let stream = stream(number);
+            let expected = append(number);
+            // What was dropped of it was at its beginning.
+            let gone = expected.events().len().checked_sub(these.len());
+            let gone = gone.expect("no append has more events than were appended");
+            let (_, before) = these[0].position.to_parts();
+            assert!(
+                gone == 0 || account.explains(&stream, before - 1),
+                "append {number} is not whole"
+            );
+            for (event, expected) in these.iter().zip(&expected.events()[gone..]) {
+                check_event(event, expected, number);
+                assert!(!account.drops(event), "append {number} was dropped");
+                let version = event.version().unwrap().get();
+                let before = lasts.insert(stream.clone(), version);
+                let is_next = match before {
+                    Some(before) => version == before + 1,
+                    None => version == 1 || account.explains(&stream, 1),
+                };
+                assert!(is_next, "append {number} has version {version}");
+            }
+            let last = these[these.len() - 1].position;
             if let Some(&said) = self.written.get(&number) {
                 assert_eq!(last.to_parts().1, said, "append {number}");
             }
             let recalled = block_on(store.recall(key(number))).unwrap();
             assert_eq!(recalled.unwrap().appended.last(), last, "append {number}");
-            rest = others;
         }
-        let lost: Vec<_> = self.written.keys().filter(|n| !found.contains(n)).collect();
-        assert!(lost.is_empty(), "answered and not there: {lost:?}");
+        for (&number, &last) in &self.written {
+            let is_there = found.contains(&number);
+            let is_explained = account.explains(&stream(number), last);
+            assert!(is_there || is_explained, "append {number} is lost");
+            let recalled = block_on(store.recall(key(number))).unwrap();
+            let recalled = recalled.expect("what was answered is remembered");
+            assert_eq!(recalled.appended.last().to_parts().1, last);
+        }
+        self.check_order(events, &found);
         let uuids: BTreeSet<_> = events.iter().map(|event| event.uuid).collect();
         assert_eq!(uuids.len(), events.len(), "a UUID is there twice");
     }
 
-    /// A checkpoint that moves with appends is at the last of them that is there; another where
-    /// it was said to be, or further.
+    /// Of each stream what is gone is older than what is there.
+    fn check_order(&self, events: &[RecordedEvent], found: &BTreeSet<u64>) {
+        let mut firsts = BTreeMap::new();
+        for event in events {
+            firsts.entry(event.stream_name()).or_insert(event.position);
+        }
+        for (&number, &last) in self.written.iter().filter(|(n, _)| !found.contains(n)) {
+            let stream = stream(number);
+            let first = firsts.get(&Some(&stream));
+            let is_older = first.is_none_or(|first| last < first.to_parts().1);
+            assert!(is_older, "append {number} is lost");
+        }
+    }
+
+    /// A checkpoint that moves with appends is at the last of them that is remembered; another
+    /// where it was said to be, or further.
     fn check_checkpoints(&self, store: &FileStore, events: &[RecordedEvent]) {
         let mut reached = BTreeMap::new();
-        for number in events.iter().map(number_of) {
+        let found = events.iter().map(number_of);
+        for number in found.chain(self.written.keys().copied()) {
             let last = reached.entry(writer(number)).or_insert(number);
             *last = number.max(*last);
         }
         for &number in reached.values() {
             let at = block_on(store.checkpoint(consumer(number))).unwrap();
-            assert_eq!(at, Position::from_parts(0, number), "of writer {number}");
+            let (_, at) = at.to_parts();
+            // An append that was not answered, and dropped since, is remembered by its key.
+            assert!(at >= number, "at {at}, and {number} was appended");
+            assert_eq!(writer(at), writer(number));
+            let recalled = block_on(store.recall(key(at))).unwrap();
+            assert!(recalled.is_some(), "at {at}, which was never appended");
         }
         for &number in self.noted.values() {
             let at = block_on(store.checkpoint(onlooker(number))).unwrap();
@@ -143,7 +226,7 @@ impl Ledger {
     }
 
     /// A snapshot is one that was saved, never one that was removed, and of nothing that is lost.
-    fn check_snapshots(&self, store: &FileStore, events: &[RecordedEvent], takes: Takes) {
+    fn check_snapshots(&self, store: &FileStore, takes: Takes) {
         for of in 0..10 {
             let found = block_on(store.snapshot(snapshot_name(of))).unwrap();
             // A removal that was under way may have come to its end.
@@ -154,14 +237,38 @@ impl Ledger {
             let number = text.split(' ').next().unwrap().parse().unwrap();
             let (_, last) = found.position.to_parts();
             assert_eq!(found, snapshot(number, last));
-            assert!(
-                last <= u64::try_from(events.len()).unwrap(),
-                "of what is lost"
-            );
+            let (_, head) = block_on(store.head()).unwrap().to_parts();
+            assert!(last <= head, "of what is lost");
             assert!(self.forgotten.get(&of).is_none_or(|&gone| gone < number));
             let kept = self.kept.get(&of);
             assert!(takes == Takes::Snapshots || kept.is_none_or(|&kept| kept <= number));
         }
+    }
+}
+
+/// What was dropped.
+#[derive(Debug, Default)]
+struct Account {
+    /// The log, up to here.
+    log_to: u64,
+    /// Streams, at least up to here.
+    streams: BTreeMap<StreamName, u64>,
+    /// Streams of which more may be.
+    in_doubt: BTreeSet<StreamName>,
+}
+
+impl Account {
+    /// Whether an event must be gone.
+    fn drops(&self, event: &RecordedEvent) -> bool {
+        let (_, position) = event.position.to_parts();
+        let own = event.stream_name().and_then(|name| self.streams.get(name));
+        position <= self.log_to || own.is_some_and(|&to| position <= to)
+    }
+
+    /// Whether an event of a stream at a position may be gone.
+    fn explains(&self, stream: &StreamName, position: u64) -> bool {
+        let is_dropped = self.streams.get(stream).is_some_and(|&to| position <= to);
+        position <= self.log_to || is_dropped || self.in_doubt.contains(stream)
     }
 }
 

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use eventwire_store::{
     Append, AppendError, CheckpointStore, Consumer, EventStore, EventType, Expect, IdempotencyKey,
-    Item, KeepError, NewEvent, Position, Query, ReadError, ReadOptions, Snapshot, SnapshotName,
-    SnapshotStore, StreamName, Tag, Version,
+    Item, Keep, KeepError, NewEvent, Position, Query, ReadError, ReadOptions, Retention, Snapshot,
+    SnapshotName, SnapshotStore, StreamName, Tag, Version,
 };
 use eventwire_store_file::{FileOptions, FileStore, OpenError};
 use futures_executor::block_on;
@@ -44,9 +44,15 @@ pub(crate) enum Said {
     Kept(u64),
     /// The snapshots of a number's writer up to that number are removed.
     Forgot(u64),
+    /// What a number drops may be dropped from now on.
+    Dropping(u64),
+    /// It is: up to this position.
+    Dropped { number: u64, to: u64 },
+    /// What was dropped is out of the files, but for the last.
+    Compacted,
     /// What a writer, who is the last digit, was about was refused.
     Refused { number: u64, how: Refusal },
-    /// All events could be read in the end: how many.
+    /// All events could be read in the end, up to this position.
     Read(u64),
 }
 
@@ -68,8 +74,11 @@ impl Said {
             Self::Noted(number) => format!("> noted {number} ."),
             Self::Kept(number) => format!("> kept {number} ."),
             Self::Forgot(number) => format!("> forgot {number} ."),
+            Self::Dropping(number) => format!("> dropping {number} ."),
+            Self::Dropped { number, to } => format!("> dropped {number} {to} ."),
+            Self::Compacted => "> compacted .".to_owned(),
             Self::Refused { number, how } => format!("> refused {number} {how:?} ."),
-            Self::Read(events) => format!("> read {events} ."),
+            Self::Read(head) => format!("> read {head} ."),
         }
     }
 
@@ -87,6 +96,12 @@ impl Said {
             "noted" => Self::Noted(number(1)?),
             "kept" => Self::Kept(number(1)?),
             "forgot" => Self::Forgot(number(1)?),
+            "dropping" => Self::Dropping(number(1)?),
+            "dropped" => Self::Dropped {
+                number: number(1)?,
+                to: number(2)?,
+            },
+            "compacted" => Self::Compacted,
             "refused" => Self::Refused {
                 number: number(1)?,
                 how: Refusal::parse(words.get(2)?)?,
@@ -158,9 +173,38 @@ pub(crate) fn key(number: u64) -> IdempotencyKey {
     IdempotencyKey::new(format!("append-{number}")).unwrap()
 }
 
-/// One that all writers write to, or its writer's own.
+/// What is dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Drops {
+    /// The oldest events of the log.
+    Log,
+    /// Those of a stream.
+    Stream(StreamName),
+    /// A stream that its writer alone has written to, and will not again.
+    Deletion(StreamName),
+}
+
+/// What the round of a number drops, if anything.
+pub(crate) fn drops(number: u64) -> Option<Drops> {
+    match (number / 10 % 16, writer(number)) {
+        (7, _) => Some(Drops::Stream(stream(writer(number)))),
+        (9, _) => Some(Drops::Deletion(brief(number))),
+        (15, 0) => Some(Drops::Log),
+        _ => None,
+    }
+}
+
+/// The stream of a writer that is written to for sixteen rounds, and then deleted.
+fn brief(number: u64) -> StreamName {
+    let (round, writer) = (number / 10, writer(number));
+    // It is deleted in the round whose rest is 9: what comes after that is in the next.
+    StreamName::new(format!("brief-{writer}-{}", (round + 6) / 16)).unwrap()
+}
+
+/// One that all writers write to, its writer's own, or one of its own for a while.
 pub(crate) fn stream(number: u64) -> StreamName {
     let name = match number / 10 % 3 {
+        _ if number / 10 % 16 % 6 == 4 => return brief(number),
         0 => format!("own-{}", writer(number)),
         _ => format!("shared-{}", number / 10 % 5),
     };
@@ -238,8 +282,8 @@ fn child() {
             });
         }
     });
-    if let Ok(events) = block_on(count(&store)) {
-        say(&Said::Read(events));
+    if let Ok(head) = block_on(read_all(&store)) {
+        say(&Said::Read(head));
     }
 }
 
@@ -248,19 +292,19 @@ fn say(said: &Said) {
     drop(writeln!(std::io::stdout(), "{}", said.line()));
 }
 
-async fn count(store: &FileStore) -> Result<u64, ReadError> {
+/// Reads all events; the position they reach to, dropped or not.
+async fn read_all(store: &FileStore) -> Result<u64, ReadError> {
     let mut items = store.read(Query::all(), ReadOptions::all());
-    let mut events = 0;
     while let Some(item) = items.next().await {
-        events += u64::from(matches!(item?, Item::Event(_)));
+        item?;
     }
-    Ok(events)
+    Ok(store.head().await?.to_parts().1)
 }
 
 /// One of several, each on a thread of its own.
 struct Writer<'a> {
     store: &'a FileStore,
-    /// The version of its own stream.
+    /// The version of its own stream; none where it has no event, or they were dropped.
     version: Option<Version>,
     /// The last position it was answered.
     last: u64,
@@ -293,7 +337,11 @@ impl<'a> Writer<'a> {
                 3 | 11 => self.note(number),
                 5 => self.keep(number),
                 13 => self.forget(number),
-                _ => self.append(number),
+                15 if writer(number) == 1 => self.compact(number),
+                _ => match drops(number) {
+                    Some(drops) => self.shorten(number, drops),
+                    None => self.append(number),
+                },
             }
             if self.failures > INSISTING {
                 return;
@@ -305,7 +353,7 @@ impl<'a> Writer<'a> {
         let mut append = append(number);
         let is_own = stream(number) == stream(writer(number));
         if is_own {
-            append = append.expect(self.version.map_or(Expect::NoStream, Expect::Exact));
+            append = append.expect(self.version.map_or(Expect::Any, Expect::Exact));
         }
         match block_on(self.store.append(append)) {
             Ok(appended) => {
@@ -337,6 +385,29 @@ impl<'a> Writer<'a> {
     fn forget(&mut self, number: u64) {
         let removed = self.store.remove_snapshot(snapshot_name(number));
         self.answered(number, block_on(removed), &Said::Forgot(number));
+    }
+
+    fn shorten(&mut self, number: u64, drops: Drops) {
+        say(&Said::Dropping(number));
+        let dropped = match drops {
+            Drops::Log => self.store.trim_log(Keep::all().max_events(300)),
+            Drops::Stream(stream) => {
+                let keep = Keep::all().max_events(5);
+                self.store.trim_stream(stream, keep)
+            }
+            Drops::Deletion(stream) => self.store.delete_stream(stream),
+        };
+        let to = match block_on(dropped) {
+            Ok(dropped) => dropped.dropped_to.to_parts().1,
+            Err(KeepError::NoStream) => 0,
+            Err(error) => return self.refused(number, Refusal::of_keeping(&error)),
+        };
+        say(&Said::Dropped { number, to });
+    }
+
+    fn compact(&mut self, number: u64) {
+        let compacted = self.store.compact(|_| {});
+        self.answered(number, compacted.map(|_| ()), &Said::Compacted);
     }
 
     fn answered(&mut self, number: u64, answer: Result<(), KeepError>, said: &Said) {

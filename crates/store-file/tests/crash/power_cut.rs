@@ -134,7 +134,7 @@ fn what_was_answered_survives_power_cuts_under_a_real_file_system() {
     let seed = seed();
     println!("seed {seed}");
     let mut random = fastrand::Rng::with_seed(seed);
-    let (mut appends, mut cuts, mut segments) = (0, 0, 0);
+    let (mut appends, mut drops, mut cuts, mut segments) = (0, 0, 0, 0);
     let begins = (0..cycles).step_by(usize::try_from(lives).unwrap());
     for (begin, kind) in begins.zip(KINDS.into_iter().cycle()) {
         let medium = Medium::new(kind);
@@ -162,11 +162,12 @@ fn what_was_answered_survives_power_cuts_under_a_real_file_system() {
             ledger.check(&directory, segment_bytes, Takes::Snapshots);
         }
         appends += ledger.appends();
+        drops += ledger.drops();
         cuts += ledger.cuts;
         segments = segments.max(ledger.segments);
     }
     println!(
-        "{cycles} power cuts, {appends} appends answered, {cuts} torn commits cut, up to {segments} segments"
+        "{cycles} power cuts, {appends} appends and {drops} drops answered, {cuts} torn commits cut, up to {segments} segments"
     );
     assert!(appends > 0, "nothing was written");
 }
