@@ -27,6 +27,13 @@ enum Moved {
 }
 
 impl Checkpoints {
+    /// As far as these say.
+    pub(crate) fn of(all: Vec<Checkpoint>) -> Self {
+        let mut checkpoints = Self::default();
+        all.into_iter().for_each(|moved| checkpoints.replay(moved));
+        checkpoints
+    }
+
     /// Where a consumer is, for the writer.
     pub(crate) fn latest(&self, consumer: &Consumer) -> Position {
         match self.moving.get(consumer) {

@@ -120,7 +120,7 @@ impl Committer {
                     position: last,
                 };
                 for trim in requests.iter().filter_map(|request| request.settled_trim()) {
-                    state.notes.dropped.apply(trim);
+                    state.notes.dropped.apply(trim, last);
                 }
                 let shown = state.shown;
                 drop(state);
@@ -210,10 +210,11 @@ impl Committer {
         let last_frame = self.tail.last_frame.expect("a commit brought the events");
         let mut state = self.log.write();
         let next = MemoryIndex::after(&state.open);
+        let (first, last) = (state.open.first(), state.last());
         let sealed = SealedIndex {
             segment: Arc::clone(&self.tail.segment),
             index: std::mem::replace(&mut state.open, next),
-            notes: state.notes.all(),
+            noted: state.notes.noted(first, last),
             last_frame,
             end: self.tail.end,
         };

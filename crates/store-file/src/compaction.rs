@@ -140,7 +140,7 @@ pub(crate) fn rewrite(place: &Place, segment: &Arc<Segment>) -> io::Result<bool>
     if !is_concerned(place, index.last(), log_to)? {
         return Ok(false);
     }
-    let notes = index.notes().map_err(|bad| mended(place, bad))?;
+    let noted = index.noted().map_err(|bad| mended(place, bad))?;
     let rewriting = Rewriting::new(segment, index.end(), log_to, &hidden);
     let rewritten = Arc::new(rewriting.run(&*place.storage)?);
     let scanned = Scan::new(
@@ -154,7 +154,7 @@ pub(crate) fn rewrite(place: &Place, segment: &Arc<Segment>) -> io::Result<bool>
     let sealed = Sealed::Memory(Arc::new(SealedIndex {
         segment: Arc::clone(&rewritten),
         index: scanned.index,
-        notes,
+        noted,
         last_frame: last_frame.at,
         end: scanned.at,
     }));

@@ -2,17 +2,19 @@ use std::collections::{BTreeMap, HashMap};
 
 use eventwire_store::{Query, Scope, StreamName};
 
-use crate::format::Trim;
+use crate::format::{NotedTrim, Trim};
 
 /// What was dropped: the log up to a place, and single streams up to places of their own.
 ///
 /// Only what is durable is in it. A place only moves forward, and a deleted stream stays deleted.
 ///
-/// Invariant: `order` has each stream of which more was dropped than of the log, by the number of
-/// its last change.
+/// Invariant: `order` has each stream by the number of its last change. The greater that is, the
+/// later, or in the same place, the change was noted.
 #[derive(Debug, Default)]
 pub(crate) struct Dropped {
     log_to: u64,
+    /// When that was last changed.
+    log: Change,
     streams: HashMap<StreamName, Shortened>,
     order: BTreeMap<u64, StreamName>,
     changes: u64,
@@ -23,7 +25,15 @@ pub(crate) struct Dropped {
 struct Shortened {
     to: u64,
     is_deleted: bool,
-    change: u64,
+    last: Change,
+}
+
+/// A change of what is dropped.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Change {
+    number: u64,
+    /// The position of the last event before it was noted.
+    behind: u64,
 }
 
 /// What an index is to learn of the streams that were trimmed.
@@ -60,7 +70,8 @@ impl Dropped {
 
     /// How many streams were trimmed further than the log.
     pub(crate) fn trimmed(&self) -> usize {
-        self.order.len()
+        let streams = self.streams.values();
+        streams.filter(|it| it.to > self.log_to).count()
     }
 
     /// How many streams were deleted.
@@ -101,69 +112,82 @@ impl Dropped {
     pub(crate) fn news(&self, known: u64, first: u64) -> News {
         let changed = self.order.range(known + 1..).map(|(_, stream)| stream);
         let trims = changed.map(|stream| (stream, self.streams[stream].to));
-        let trims = trims.filter(|&(_, to)| to >= first);
+        let trims = trims.filter(|&(_, to)| to >= first && to > self.log_to);
         News {
             changes: self.changes,
             trims: trims.map(|(stream, to)| (stream.clone(), to)).collect(),
         }
     }
 
-    /// Drops more.
-    pub(crate) fn apply(&mut self, trim: Trim) {
+    /// Drops more, as was noted behind the event at a position: one later than all before, or the
+    /// same.
+    pub(crate) fn apply(&mut self, trim: Trim, behind: u64) {
         self.changes += 1;
+        let number = self.changes;
+        let change = Change { number, behind };
         match trim {
-            Trim::Log { to } => self.shorten_log(to),
-            Trim::Stream { stream, to } => self.shorten(stream, to, false),
-            Trim::Deletion { stream, to } => self.shorten(stream, to, true),
+            Trim::Log { to } => self.shorten_log(to, change),
+            Trim::Stream { stream, to } => self.shorten(stream, to, false, change),
+            Trim::Deletion { stream, to } => self.shorten(stream, to, true, change),
         }
     }
 
     /// Drops the log at least up to a place.
-    pub(crate) fn be_at_least(&mut self, log_to: u64) {
+    pub(crate) fn be_at_least(&mut self, log_to: u64, behind: u64) {
         if self.log_to < log_to {
-            self.apply(Trim::Log { to: log_to });
+            self.apply(Trim::Log { to: log_to }, behind);
         }
     }
 
-    fn shorten(&mut self, stream: StreamName, to: u64, is_deleted: bool) {
+    fn shorten(&mut self, stream: StreamName, to: u64, is_deleted: bool, last: Change) {
         let before = self.streams.get(&stream).copied();
         let shortened = Shortened {
             to: before.map_or(to, |before| before.to.max(to)),
             is_deleted: is_deleted || before.is_some_and(|before| before.is_deleted),
-            change: self.changes,
+            last,
         };
         if let Some(before) = before {
-            self.order.remove(&before.change);
+            self.order.remove(&before.last.number);
         }
-        if shortened.to > self.log_to {
-            self.order.insert(self.changes, stream.clone());
-        }
+        self.order.insert(last.number, stream.clone());
         self.streams.insert(stream, shortened);
     }
 
     /// What was dropped of single streams below the place does not matter any more.
-    fn shorten_log(&mut self, to: u64) {
+    fn shorten_log(&mut self, to: u64, last: Change) {
         self.log_to = self.log_to.max(to);
-        let streams = &mut self.streams;
+        self.log = last;
         let log_to = self.log_to;
-        self.order.retain(|_, stream| streams[stream].to > log_to);
-        streams.retain(|_, shortened| shortened.is_deleted || shortened.to > log_to);
+        self.streams
+            .retain(|_, shortened| shortened.is_deleted || shortened.to > log_to);
+        self.order
+            .retain(|_, stream| self.streams.contains_key(stream));
     }
 
-    /// All of it, streams by name.
-    pub(crate) fn all(&self) -> Vec<Trim> {
-        let log = (self.log_to > 0).then_some(Trim::Log { to: self.log_to });
-        let mut streams: Vec<_> = self.streams.iter().collect();
-        streams.sort_unstable_by_key(|&(stream, _)| stream);
-        let streams = streams.into_iter().map(|(stream, shortened)| {
+    /// What was noted behind a place, and matters still, in that order.
+    pub(crate) fn noted(&self, behind: u64) -> Vec<NotedTrim> {
+        let streams = self.order.iter().rev().map(|(&number, stream)| {
+            let shortened = self.streams[stream];
             let (stream, to) = (stream.clone(), shortened.to);
-            if shortened.is_deleted {
+            let trim = if shortened.is_deleted {
                 Trim::Deletion { stream, to }
             } else {
                 Trim::Stream { stream, to }
-            }
+            };
+            let behind = shortened.last.behind;
+            (number, NotedTrim { behind, trim })
         });
-        log.into_iter().chain(streams).collect()
+        let streams = streams.take_while(|(_, noted)| noted.behind >= behind);
+        let trim = Trim::Log { to: self.log_to };
+        let log = NotedTrim {
+            behind: self.log.behind,
+            trim,
+        };
+        let log = (self.log.number, log);
+        let is_noted = self.log_to > 0 && self.log.behind >= behind;
+        let mut noted: Vec<_> = streams.chain(is_noted.then_some(log)).collect();
+        noted.sort_unstable_by_key(|&(number, _)| number);
+        noted.into_iter().map(|(_, noted)| noted).collect()
     }
 }
 
@@ -185,6 +209,11 @@ mod tests {
         Trim::Deletion { stream, to }
     }
 
+    fn trims(dropped: &Dropped, behind: u64) -> Vec<Trim> {
+        let noted = dropped.noted(behind).into_iter();
+        noted.map(|noted| noted.trim).collect()
+    }
+
     fn names(news: &News) -> Vec<(&str, u64)> {
         let trims = news.trims.iter();
         trims.map(|(name, to)| (name.as_str(), *to)).collect()
@@ -201,7 +230,7 @@ mod tests {
             Trim::Log { to: 2 },
             Trim::Log { to: 1 },
         ] {
-            dropped.apply(trim);
+            dropped.apply(trim, 9);
         }
         assert_eq!(dropped.log_to(), 2);
         assert_eq!(dropped.stream_to(&stream("a")), 7);
@@ -215,11 +244,12 @@ mod tests {
     fn the_log_takes_over_what_streams_have_dropped_below_its_place() {
         let mut dropped = Dropped::default();
         for trim in [trimmed("a", 5), deleted("b", 4), trimmed("c", 9)] {
-            dropped.apply(trim);
+            dropped.apply(trim, 9);
         }
-        dropped.apply(Trim::Log { to: 6 });
-        let all = [Trim::Log { to: 6 }, deleted("b", 4), trimmed("c", 9)];
-        assert_eq!(dropped.all(), all);
+        dropped.apply(Trim::Log { to: 6 }, 9);
+        let all = [deleted("b", 4), trimmed("c", 9), Trim::Log { to: 6 }];
+        assert_eq!(trims(&dropped, 0), all);
+        assert_eq!(dropped.trimmed(), 1);
         assert_eq!(names(&dropped.news(0, 1)), [("c", 9)]);
         assert_eq!(dropped.stream_to(&stream("b")), 6);
     }
@@ -228,7 +258,7 @@ mod tests {
     fn an_index_learns_what_is_new_and_can_concern_it() {
         let mut dropped = Dropped::default();
         for trim in [trimmed("a", 5), trimmed("b", 9), trimmed("a", 8)] {
-            dropped.apply(trim);
+            dropped.apply(trim, 9);
         }
         assert_eq!(names(&dropped.news(0, 1)), [("b", 9), ("a", 8)]);
         assert_eq!(names(&dropped.news(2, 1)), [("a", 8)]);
@@ -237,11 +267,33 @@ mod tests {
     }
 
     #[test]
+    fn what_was_noted_behind_a_place_is_what_has_changed_since() {
+        let mut dropped = Dropped::default();
+        for (trim, behind) in [
+            (trimmed("a", 5), 5),
+            (trimmed("b", 9), 10),
+            (Trim::Log { to: 3 }, 12),
+            (deleted("a", 4), 15),
+        ] {
+            dropped.apply(trim, behind);
+        }
+        let log = Trim::Log { to: 3 };
+        for (behind, expected) in [
+            (0, vec![trimmed("b", 9), log.clone(), deleted("a", 5)]),
+            (11, vec![log, deleted("a", 5)]),
+            (15, vec![deleted("a", 5)]),
+            (16, vec![]),
+        ] {
+            assert_eq!(trims(&dropped, behind), expected, "behind {behind}");
+        }
+    }
+
+    #[test]
     fn only_those_who_name_a_stream_are_told_of_it() {
         let mut dropped = Dropped::default();
-        dropped.apply(Trim::Log { to: 2 });
-        dropped.apply(trimmed("a-1", 7));
-        dropped.apply(trimmed("b-1", 5));
+        dropped.apply(Trim::Log { to: 2 }, 9);
+        dropped.apply(trimmed("a-1", 7), 9);
+        dropped.apply(trimmed("b-1", 5), 9);
         let both = Query::streams([stream("a-1"), stream("b-1")]);
         for (query, told_to, floor) in [
             (Query::all(), 2, 2),

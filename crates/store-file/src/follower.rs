@@ -162,7 +162,10 @@ fn follow(mut trail: Trail, closing: &Closing) {
     let mut pause = SHORTEST_PAUSE;
     while closing.pause(pause) {
         match trail.step() {
-            Ok(Step::Same) => pause = (pause * 2).min(LONGEST_PAUSE),
+            Ok(Step::Same) => {
+                trail.look_around();
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
             Ok(Step::Moved) => pause = SHORTEST_PAUSE,
             Ok(Step::Ended) | Err(_) => break,
         }

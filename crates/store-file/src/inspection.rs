@@ -165,9 +165,7 @@ impl Inspection<'_> {
             let finding = Finding::new(segment::name(next), 0, what, Meaning::Damage);
             self.lose(finding, next, 0, next, None);
         }
-        let notes = self.remainders.last().map(|remainder| remainder.notes());
-        let mut notes =
-            notes.map_or_else(Notes::default, |notes| Notes::of(notes.unwrap_or_default()));
+        let mut notes = Notes::of(&self.remainders, &[]).unwrap_or_default();
         for (number, &first) in firsts.iter().enumerate() {
             let following = firsts.get(number + 1).copied();
             self.refuse_gap(first);

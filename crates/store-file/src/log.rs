@@ -141,21 +141,16 @@ impl SharedLog {
             return Ok(());
         };
         let bad = state.sealed[number].clone();
-        let before = number.checked_sub(1).map(|at| state.sealed[at].clone());
-        let remainder = state.remainders.last().cloned();
+        let (remainders, sealed) = (state.remainders.clone(), state.sealed[..number].to_vec());
         drop(state);
-        let notes = match (&before, remainder) {
-            (Some(before), _) => before.notes(),
-            (None, Some(remainder)) => remainder.notes(),
-            (None, None) => Ok(Vec::new()),
-        };
-        let mut notes = match notes {
-            Ok(notes) => Notes::of(notes),
+        let mut notes = match Notes::of(&remainders, &sealed) {
+            Ok(notes) => notes,
             Err(bad) => return self.mend(bad),
         };
         let segment = bad.segment();
+        let before = sealed.last();
         let before = before.filter(|before| Arc::ptr_eq(before.segment(), segment));
-        let from = Frontier::after(before.as_ref(), segment);
+        let from = Frontier::after(before, segment);
         let scanned = Scan::new(segment, from, &mut notes)?.run_to(bad.end())?;
         if scanned.at != bad.end() || scanned.index.last() != bad.last() {
             let what = "it does not hold the commits that its index had";
@@ -165,7 +160,7 @@ impl SharedLog {
         let sealed = SealedIndex {
             segment: Arc::clone(segment),
             index: scanned.index,
-            notes: notes.all(),
+            noted: notes.noted(bad.first(), bad.last()),
             last_frame: bad.last_frame(),
             end: bad.end(),
         };

@@ -83,7 +83,9 @@ pub(crate) fn recover(
     let tail = settle(Arc::clone(&segment), &scanned, last_frame, growth)?;
     forget_others(indexes, &found.sealed)?;
     found.segments.push(segment);
-    notes.dropped.be_at_least(found.gone_to());
+    notes
+        .dropped
+        .be_at_least(found.gone_to(), scanned.index.last());
     let events_read = found.events_read + scanned.index.events();
     let shown = Shown {
         segment: tail.segment.first,
@@ -142,17 +144,6 @@ impl Found {
             .map_or(0, |remainder| remainder.last())
     }
 
-    /// What the notes in segments that are gone came to.
-    fn notes_of_the_gone(&self) -> Result<Notes, OpenError> {
-        let Some(remainder) = self.remainders.last() else {
-            return Ok(Notes::default());
-        };
-        match remainder.notes() {
-            Ok(notes) => Ok(Notes::of(notes)),
-            Err(bad) => Err(OpenError::Damaged(remainder.damage(bad))),
-        }
-    }
-
     fn refuse_gap(&self, first: u64) -> Result<(), OpenError> {
         let expected = self.next();
         if first == expected {
@@ -203,11 +194,12 @@ impl Found {
     /// What the notes came to at the end of what is known. Where an index says it badly, all
     /// segments are read.
     fn notes(&mut self) -> Result<Notes, OpenError> {
-        let Some(last) = self.sealed.last() else {
-            return self.notes_of_the_gone();
+        let bad = match Notes::of(&self.remainders, &self.sealed) {
+            Ok(notes) => return Ok(notes),
+            Err(bad) => bad,
         };
-        if let Ok(notes) = last.notes() {
-            return Ok(Notes::of(notes));
+        if let Some(remainder) = self.remainders.iter().find(|it| it.first() == bad.first) {
+            return Err(OpenError::Damaged(remainder.damage(bad)));
         }
         self.sealed.clear();
         self.read = 0;
@@ -233,10 +225,11 @@ impl Found {
             // Nothing, or notes alone: the next segment does not follow, and is refused.
             return Ok(());
         };
+        let (first, last) = (scanned.index.first(), scanned.index.last());
         self.sealed.push(Sealed::Memory(Arc::new(SealedIndex {
             segment: Arc::clone(segment),
             index: scanned.index,
-            notes: notes.all(),
+            noted: notes.noted(first, last),
             last_frame: last_frame.at,
             end: scanned.at,
         })));

@@ -248,7 +248,7 @@ impl<'a> Scan<'a> {
         for _ in 0..header.entries {
             match reader.entry()? {
                 Entry::Append(head) => self.take_in_append(head, &mut reader)?,
-                Entry::Note(note) => self.notes.replay(note),
+                Entry::Note(note) => self.notes.replay(note, self.index.last()),
             }
         }
         let events = self.index.last() + 1 - header.first;

@@ -35,6 +35,8 @@ pub(crate) struct Trail {
     pub(crate) log: Arc<SharedLog>,
     /// Where the last frame begins that was taken in, where there is one in the last segment.
     last_frame: Option<u64>,
+    /// How often it has looked around.
+    looks: usize,
 }
 
 /// What has become of a log since it was last looked at.
@@ -59,7 +61,23 @@ impl Trail {
             identity: found.identity,
             log: Arc::new(SharedLog::new(found.state, cache)),
             last_frame: found.last_frame,
+            looks: 0,
         })
+    }
+
+    /// Looks at one of the segments that were left, the next one each time. Where it has become
+    /// another file, or none, all files that are no more are let go of.
+    ///
+    /// Where that cannot be done, they serve as before.
+    pub(crate) fn look_around(&mut self) {
+        let state = self.log.read();
+        let (_, left) = state.segments.split_last().expect("a log has a segment");
+        let next = left.get(self.looks % left.len().max(1)).cloned();
+        drop(state);
+        self.looks = self.looks.wrapping_add(1);
+        if next.is_some_and(|segment| !self.is_there(&segment)) {
+            drop(self.begin_anew());
+        }
     }
 
     /// Takes in what is shown since.
@@ -110,12 +128,14 @@ impl Trail {
     fn is_outdated(&self) -> bool {
         let segments = self.log.read().segments.clone();
         let (_, left) = segments.split_last().expect("a log has a segment");
-        let is_there = |segment: &Arc<Segment>| {
-            let file = self.storage.open(&segment.name);
-            let label = file.map(|file| read_label(&*file, Kind::Segment, &segment.name));
-            matches!(label, Ok(Ok(label)) if label == segment.label)
-        };
-        !left.iter().all(is_there)
+        !left.iter().all(|segment| self.is_there(segment))
+    }
+
+    /// Whether the name of a segment is still that of the same file.
+    fn is_there(&self, segment: &Segment) -> bool {
+        let file = self.storage.open(&segment.name);
+        let label = file.map(|file| read_label(&*file, Kind::Segment, &segment.name));
+        matches!(label, Ok(Ok(label)) if label == segment.label)
     }
 
     /// Looks at the directory as if for the first time, and goes on from there.
@@ -191,10 +211,11 @@ impl Trail {
         let segment = Arc::clone(state.segments.last().expect("a log has a segment"));
         if let (Some(last_frame), true) = (self.last_frame, state.open.events() > 0) {
             let next = MemoryIndex::new(state.last() + 1);
+            let (first, last) = (state.open.first(), state.last());
             let sealed = SealedIndex {
                 segment,
                 index: std::mem::replace(&mut state.open, next),
-                notes: state.notes.all(),
+                noted: state.notes.noted(first, last),
                 last_frame,
                 end: state.shown.end,
             };

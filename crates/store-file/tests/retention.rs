@@ -1,6 +1,7 @@
 //! Dropping events while the store is read and written, on real files.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, thread};
@@ -63,6 +64,70 @@ fn is_on_disk(path: &Path, wanted: &[u8]) -> bool {
         };
         bytes.windows(wanted.len()).any(|found| found == wanted)
     })
+}
+
+/// However many streams were deleted, most indexes say nothing of it, and all of it is known again.
+#[test]
+fn what_was_dropped_is_in_few_indexes() {
+    const DELETED: usize = 600;
+    let directory = tempfile::tempdir().unwrap();
+    let indexes = directory.path().join("indexes");
+    let store = open(directory.path());
+    let brief = |n: usize| stream(&format!("brief-{n}"));
+    for n in 0..DELETED {
+        post(&store, brief(n).as_str(), "soon gone".to_owned());
+    }
+    for n in 0..DELETED {
+        block_on(store.delete_stream(brief(n))).unwrap();
+    }
+    for n in 0..4000 {
+        post(&store, "later", n.to_string());
+    }
+    store.close();
+    let all = || {
+        let files = fs::read_dir(&indexes).unwrap().map(|file| file.unwrap());
+        let read = |file: fs::DirEntry| (file.file_name(), fs::read(file.path()).unwrap());
+        let mut files: Vec<_> = files.map(read).collect();
+        files.sort_unstable();
+        files
+    };
+    let before = all();
+    let name = b"brief-599";
+    let says = |bytes: &[u8]| bytes.windows(name.len()).any(|found| found == name);
+    let saying = before.iter().filter(|(_, bytes)| says(bytes)).count();
+    // That which has its event, those that have 640, 768, 1024, 2048 and 4096, and some between
+    // 600 and 640.
+    assert!((2..=9).contains(&saying), "{saying} of {}", before.len());
+    assert!(before.len() > 30, "{}", before.len());
+
+    for is_without in [false, true] {
+        if is_without {
+            fs::remove_dir_all(&indexes).unwrap();
+        }
+        let store = open(directory.path());
+        for n in 0..DELETED {
+            let events = items(&store, Query::stream(brief(n)), ReadOptions::all());
+            assert!(self::events(&events).is_empty(), "{n} is back");
+            let event = NewEvent::new(EventType::new("posted").unwrap(), "more");
+            let append = Append::to(brief(n)).event(event);
+            assert!(
+                block_on(store.append(append)).is_err(),
+                "{n} is not deleted"
+            );
+        }
+        store.close();
+    }
+    // That which is written to may have its indexes cut in other places.
+    let segments = fs::read_dir(directory.path()).unwrap();
+    let names = segments.map(|file| file.unwrap().file_name());
+    let last = names.filter(|name| name.to_string_lossy().ends_with(".log"));
+    let last = last.max().unwrap();
+    let left = |files: Vec<(OsString, Vec<u8>)>| -> Vec<_> {
+        let is_left = |name: &OsString| Path::new(name).file_stem() < Path::new(&last).file_stem();
+        let files = files.into_iter();
+        files.filter(|(name, _)| is_left(name)).collect()
+    };
+    assert!(left(all()) == left(before), "the bytes are others");
 }
 
 #[test]

@@ -30,7 +30,7 @@ pub(crate) enum Trim {
 }
 
 /// Where an append has the number of its events, a note has none.
-const NO_EVENTS: [u8; 4] = [0; 4];
+pub(super) const NO_EVENTS: [u8; 4] = [0; 4];
 
 const AT: u8 = 1;
 const FORGOTTEN: u8 = 2;
@@ -52,24 +52,10 @@ impl Note {
 
     /// Writes it at the end of `out`.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&NO_EVENTS);
         match self {
             Self::Checkpoint(checkpoint) => checkpoint.encode(out),
             Self::Trim(trim) => trim.encode(out),
         }
-    }
-
-    /// The notes that `bytes` are, one after the other.
-    pub(crate) fn decode_all(bytes: &[u8]) -> Result<Vec<Self>, &'static str> {
-        let mut fields = Fields(bytes);
-        let mut notes = Vec::new();
-        while !fields.0.is_empty() {
-            if fields.array() != Some(NO_EVENTS) {
-                return Err("what should be a note is none");
-            }
-            notes.push(Self::decode(&mut fields)?);
-        }
-        Ok(notes)
     }
 
     /// Takes one off the front of `fields`, where the number of events has been taken.
@@ -90,7 +76,9 @@ impl Checkpoint {
         1 + self.consumer.as_str().len() + position
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    /// Writes it as a note at the end of `out`.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&NO_EVENTS);
         out.push(self.at.map_or(FORGOTTEN, |_| AT));
         encode_name(self.consumer.as_str(), out);
         if let Some(at) = self.at {
@@ -133,7 +121,9 @@ impl Trim {
         name + size_of::<u64>()
     }
 
-    fn encode(&self, out: &mut Vec<u8>) {
+    /// Writes it as a note at the end of `out`.
+    pub(super) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&NO_EVENTS);
         out.push(match self {
             Self::Log { .. } => LOG_TRIMMED,
             Self::Stream { .. } => STREAM_TRIMMED,

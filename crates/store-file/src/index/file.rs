@@ -15,7 +15,7 @@ use super::section::{Column, SLOT_BYTES, SectionBytes};
 use super::term::Term;
 use crate::format::{
     FRAME_HEADER_BYTES, FrameHeader, IndexHead, Kind, LISTING_BYTES, Label, Listing, ListingKind,
-    Note, PAGE_BYTES, PAGE_DATA_BYTES, Section, Sections, decode_page, decode_places,
+    Noted, PAGE_BYTES, PAGE_DATA_BYTES, Section, Sections, decode_page, decode_places,
     encode_places, in_memory, page_place, u64_of,
 };
 use crate::number;
@@ -176,10 +176,10 @@ impl FileIndex {
         self.head.last_frame
     }
 
-    /// What the notes up to its end came to.
-    pub(crate) fn notes(&self) -> Result<Vec<Note>, BadIndex> {
+    /// What it keeps of the notes up to its end.
+    pub(crate) fn noted(&self) -> Result<Noted, BadIndex> {
         let bytes = self.section(self.head.sections.notes)?;
-        Note::decode_all(&bytes).map_err(|_| self.bad())
+        Noted::decode(&bytes, self.last()).map_err(|_| self.bad())
     }
 
     /// The version of a stream's last event here, if it has any.

@@ -286,6 +286,7 @@ impl<'a> FileList<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Noted;
     use crate::index::term::Term;
     use crate::index::{MemoryIndex, PageCache, SealedIndex, write};
     use crate::segment::{FRAMES_FROM, Segment};
@@ -314,7 +315,7 @@ mod tests {
             segment: Arc::clone(&segment),
             end: 0,
             index,
-            notes: Vec::new(),
+            noted: Noted::default(),
             last_frame: FRAMES_FROM,
         };
         write(medium, &sealed).unwrap();

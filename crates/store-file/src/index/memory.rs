@@ -7,7 +7,7 @@ use super::hidden::KnownHidden;
 use super::keys::Keys;
 use super::postings::{Postings, StreamNumber, Streams};
 use super::term::Term;
-use crate::format::{ListingKind, Note, RECORD_FIXED_BYTES, u64_of};
+use crate::format::{ListingKind, Noted, RECORD_FIXED_BYTES, u64_of};
 use crate::segment::Segment;
 
 /// An index in memory: of the latest events, and of those before them whose index has no file yet.
@@ -65,8 +65,8 @@ impl Slot {
 pub(crate) struct SealedIndex {
     pub(crate) index: MemoryIndex,
     pub(crate) segment: Arc<Segment>,
-    /// What the notes up to its end came to.
-    pub(crate) notes: Vec<Note>,
+    /// What it keeps of the notes up to its end.
+    pub(crate) noted: Noted,
     /// Where the last frame that is in it begins.
     pub(crate) last_frame: u64,
     /// Where that frame ends.

@@ -9,7 +9,8 @@ use super::memory::Slot;
 use super::section::{Column, SectionBytes};
 use super::source::{Lists, Name, Source};
 use super::writing::{IndexFile, write_source};
-use crate::format::{Listing, ListingKind, in_memory};
+use crate::format::{Listing, ListingKind, Noted, in_memory};
+use crate::notes::Notes;
 use crate::storage::Storage;
 
 /// Why indexes could not be merged.
@@ -30,11 +31,23 @@ pub(crate) enum MergeError {
 /// The file is durable on return, its name need not be.
 pub(crate) fn merge(directory: &dyn Storage, parts: &[Arc<FileIndex>]) -> Result<(), MergeError> {
     let last = parts.last().expect("there is something to merge");
-    let notes = last.notes().map_err(MergeError::Bad)?;
+    let noted = noted_of(parts).map_err(MergeError::Bad)?;
     let source = MergedIndex::new(parts).map_err(MergeError::Bad)?;
-    let file = IndexFile::new(last.segment(), source.first(), last.last_frame(), &notes)
+    let file = IndexFile::new(last.segment(), source.first(), last.last_frame(), &noted)
         .map_err(MergeError::Io)?;
     write_source(directory, &file, &source).map_err(MergeError::of)
+}
+
+/// What one index in place of several that follow each other keeps of the notes.
+pub(super) fn noted_of(parts: &[Arc<FileIndex>]) -> Result<Noted, BadIndex> {
+    let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+        return Ok(Noted::default());
+    };
+    let mut notes = Notes::default();
+    for part in parts {
+        notes.take_in(part.noted()?);
+    }
+    Ok(notes.noted(first.first(), last.last()))
 }
 
 impl MergeError {
@@ -337,7 +350,7 @@ mod tests {
         let sealed = SealedIndex {
             segment: Arc::clone(segment),
             index,
-            notes: Vec::new(),
+            noted: Noted::default(),
             last_frame: FRAMES_FROM,
             end: 0,
         };

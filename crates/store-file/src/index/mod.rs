@@ -47,7 +47,7 @@ use std::sync::Arc;
 use eventwire_store::{Appended, IdempotencyKey, StreamName, Uuid, Version};
 
 use crate::dropped::News;
-use crate::format::{ListingKind, Note};
+use crate::format::{ListingKind, Noted};
 use crate::segment::Segment;
 use hidden::KnownHidden;
 use list::{List, MemoryList};
@@ -129,11 +129,11 @@ impl Sealed {
         }
     }
 
-    /// What the notes up to its end came to.
-    pub(crate) fn notes(&self) -> Result<Vec<Note>, BadIndex> {
+    /// What it keeps of the notes up to its end.
+    pub(crate) fn noted(&self) -> Result<Noted, BadIndex> {
         match self {
-            Self::Memory(sealed) => Ok(sealed.notes.clone()),
-            Self::File(index) => index.notes(),
+            Self::Memory(sealed) => Ok(sealed.noted.clone()),
+            Self::File(index) => index.noted(),
         }
     }
 

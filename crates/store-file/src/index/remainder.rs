@@ -8,18 +8,20 @@ use super::cache::PageCache;
 use super::file::{BadIndex, FileIndex};
 use super::keys::Kept;
 use super::memory::Slot;
-use super::merging::{Group, Groups, MergeError};
+use super::merging::{Group, Groups, MergeError, noted_of};
 use super::source::{Lists, Name, Source};
 use super::writing::{IndexFile, write_source};
 use crate::error::{Damage, OpenError};
-use crate::format::{FRAME_HEADER_BYTES, Kind, Label, ListingKind, Note, PAGE_BYTES, Seed, u64_of};
+use crate::format::{
+    FRAME_HEADER_BYTES, Kind, Label, ListingKind, Noted, PAGE_BYTES, Seed, u64_of,
+};
 use crate::identity::read_label;
 use crate::number;
 use crate::segment::Segment;
 use crate::storage::{Storage, StorageFile};
 
 /// What is kept of segments that are gone: the last versions of their streams, what their
-/// idempotency keys stood for, and what the notes up to their end came to.
+/// idempotency keys stood for, and what their indexes kept of the notes.
 ///
 /// It is an index without events. There is nothing that it could be made of again.
 #[derive(Debug)]
@@ -96,9 +98,9 @@ impl Remainder {
         self.index.last()
     }
 
-    /// What the notes up to its end came to.
-    pub(crate) fn notes(&self) -> Result<Vec<Note>, BadIndex> {
-        self.index.notes()
+    /// What it keeps of the notes up to its end.
+    pub(crate) fn noted(&self) -> Result<Noted, BadIndex> {
+        self.index.noted()
     }
 
     /// The kind and the hash of each name in it.
@@ -154,7 +156,7 @@ pub(crate) fn write_remainder(
     let remainders = remainders.iter().map(|remainder| &remainder.index);
     let parts: Vec<Arc<FileIndex>> = remainders.chain(indexes).map(Arc::clone).collect();
     let source = Remains::new(&parts).map_err(MergeError::Bad)?;
-    let notes = parts[parts.len() - 1].notes().map_err(MergeError::Bad)?;
+    let noted = noted_of(&parts).map_err(MergeError::Bad)?;
     let file = IndexFile {
         name: remainder_name(source.first()),
         label: Label {
@@ -166,7 +168,7 @@ pub(crate) fn write_remainder(
         frame_header: [0; FRAME_HEADER_BYTES],
         from_first: 0,
         seed: Seed::new(identity.store, source.first()),
-        notes: &notes,
+        noted: &noted,
     };
     write_source(storage, &file, &source).map_err(MergeError::of)
 }

@@ -325,6 +325,7 @@ impl Clause<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::Noted;
     use crate::index::{FileIndex, MemoryIndex, PageCache, SealedIndex, write};
     use crate::segment::{FRAMES_FROM, Segment};
     use crate::storage::simulated::Simulated;
@@ -388,7 +389,7 @@ mod tests {
             segment: Arc::clone(&segment),
             end: 0,
             index,
-            notes: Vec::new(),
+            noted: Noted::default(),
             last_frame: FRAMES_FROM,
         };
         write(medium, &sealed).unwrap();

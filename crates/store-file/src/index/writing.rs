@@ -8,7 +8,7 @@ use super::section::SLOT_BYTES;
 use super::sorted::SortedIndex;
 use super::source::{Lists, Source};
 use crate::format::{
-    FRAME_HEADER_BYTES, IndexHead, Kind, Label, Listing, Note, PAGE_BYTES, PAGE_DATA_BYTES,
+    FRAME_HEADER_BYTES, IndexHead, Kind, Label, Listing, Noted, PAGE_BYTES, PAGE_DATA_BYTES,
     Section, Sections, Seed, encode_page, page_place, u64_of,
 };
 use crate::segment::Segment;
@@ -24,7 +24,7 @@ const CHUNK_BYTES: usize = 1 << 20;
 pub(crate) fn write(directory: &dyn Storage, sealed: &SealedIndex) -> io::Result<()> {
     let source = SortedIndex::new(&sealed.index, &sealed.segment);
     let first = sealed.index.first();
-    let file = IndexFile::new(&sealed.segment, first, sealed.last_frame, &sealed.notes)?;
+    let file = IndexFile::new(&sealed.segment, first, sealed.last_frame, &sealed.noted)?;
     write_source(directory, &file, &source)
 }
 
@@ -39,8 +39,8 @@ pub(super) struct IndexFile<'a> {
     /// How far it begins from the first event of what its pages are sealed for.
     pub(super) from_first: u64,
     pub(super) seed: Seed,
-    /// What the notes up to its end came to.
-    pub(super) notes: &'a [Note],
+    /// What it keeps of the notes up to its end.
+    pub(super) noted: &'a Noted,
 }
 
 impl<'a> IndexFile<'a> {
@@ -49,7 +49,7 @@ impl<'a> IndexFile<'a> {
         segment: &Segment,
         first: u64,
         last_frame: u64,
-        notes: &'a [Note],
+        noted: &'a Noted,
     ) -> io::Result<Self> {
         let mut frame_header = [0; FRAME_HEADER_BYTES];
         segment.file.read_at(&mut frame_header, last_frame)?;
@@ -64,7 +64,7 @@ impl<'a> IndexFile<'a> {
             frame_header,
             from_first: first - segment.first,
             seed: segment.seed,
-            notes,
+            noted,
         })
     }
 }
@@ -80,7 +80,7 @@ pub(super) fn write_source(
 ) -> io::Result<()> {
     let made = Unpublished::create(directory, &index.name)?;
     let mut pages = PageWriter::new(&*made.file, index.seed, index.from_first);
-    let sections = write_sections(&mut pages, source, index.notes)?;
+    let sections = write_sections(&mut pages, source, index.noted)?;
     let head = IndexHead {
         label: index.label,
         last: source.last(),
@@ -98,7 +98,7 @@ pub(super) fn write_source(
 fn write_sections(
     pages: &mut PageWriter<'_>,
     source: &dyn Source,
-    notes: &[Note],
+    noted: &Noted,
 ) -> io::Result<Sections> {
     source.each_slot(&mut |slot, stream| {
         let mut bytes = [0; SLOT_BYTES];
@@ -141,7 +141,7 @@ fn write_sections(
     let texts = pages.end_section()?;
     pages.write(filter.as_bytes())?;
     let filter = pages.end_section()?;
-    pages.write(&encode_notes(notes))?;
+    pages.write(&noted.encode())?;
     let notes = pages.end_section()?;
     pages.finish()?;
     Ok(Sections {
@@ -152,12 +152,6 @@ fn write_sections(
         filter,
         notes,
     })
-}
-
-fn encode_notes(notes: &[Note]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    notes.iter().for_each(|note| note.encode(&mut bytes));
-    bytes
 }
 
 /// Cuts sections into pages, from page 1 on: page 0 is the head's.

@@ -5,7 +5,8 @@ use eventwire_store::StreamName;
 use super::workload::{Workload, file_indexes, open, payloads};
 use super::{Run, seeds};
 use crate::compaction::compact;
-use crate::format::Trim;
+use crate::format::{Label, Trim};
+use crate::log::SharedLog;
 use crate::shown::SHOWN;
 use crate::storage::Storage;
 use crate::storage::simulated::{Fault, Simulated};
@@ -115,7 +116,7 @@ fn a_follower_ends_where_the_log_has_another_epoch() {
     let mut engine = open(&medium).expect("nothing fails");
     workload.run(&mut engine, 12);
     let mut follower = follow(&medium);
-    let identity = crate::format::Label {
+    let identity = Label {
         epoch: eventwire_store::Epoch::new(9),
         ..engine.identity
     };
@@ -156,19 +157,48 @@ fn a_follower_that_was_left_behind_goes_on() {
                 assert_eq!(follower.step().expect("it goes on"), Step::Moved);
                 assert_eq!(follower.step().expect("it goes on"), Step::Same);
                 assert!(workload.is_shown_by(&follower.log));
-                let state = follower.log.read();
-                let held = state.segments.iter().map(|segment| segment.label);
-                let held: Vec<_> = held.collect();
-                let there = engine.log.read();
-                let there = there.segments.iter().map(|segment| segment.label);
-                assert_eq!(
-                    held,
-                    there.collect::<Vec<_>>(),
-                    "files that are gone are kept"
-                );
+                let held = labels(&follower.log);
+                assert_eq!(held, labels(&engine.log), "files that are gone are kept");
             }
         }
     }
+}
+
+/// Where nothing more is written, a follower lets go of files that are removed or replaced once it
+/// has looked at each.
+#[test]
+fn a_follower_lets_go_of_files_while_nothing_is_written() {
+    for seed in seeds(4) {
+        let _run = Run(format!("seed {seed}"));
+        let medium = Simulated::new(seed);
+        let mut workload = Workload::that_keeps_all(seed);
+        let mut engine = open(&medium).expect("nothing fails");
+        workload.run(&mut engine, 3);
+        for _ in 0..8 {
+            workload.write_large(&mut engine, 3000);
+        }
+        workload.run(&mut engine, 3);
+        let stream = StreamName::new("room-1").expect("a name");
+        let to = engine.log.shown();
+        assert!(workload.drops(&mut engine, Trim::Stream { stream, to }));
+        assert!(workload.drops(&mut engine, Trim::Log { to: to - 6 }));
+        let mut follower = follow(&medium);
+        file_indexes(&engine);
+        compact(&engine.place, &mut |_| {}).expect("nothing fails");
+        let there = labels(&engine.log);
+        assert_ne!(labels(&follower.log), there, "nothing was replaced");
+        assert_eq!(follower.step().expect("nothing fails"), Step::Same);
+        for _ in 0..labels(&follower.log).len() {
+            follower.look_around();
+        }
+        assert_eq!(labels(&follower.log), there, "files that are gone are kept");
+        assert!(workload.is_shown_by(&follower.log));
+    }
+}
+
+fn labels(log: &SharedLog) -> Vec<Label> {
+    let state = log.read();
+    state.segments.iter().map(|segment| segment.label).collect()
 }
 
 /// Segments that go while they are followed can be read on, and one who begins then sees the rest.

@@ -7,7 +7,7 @@ use super::workload::{Workload, file_indexes, open, payloads};
 use crate::compaction::{Compacted, compact};
 use crate::engine::Engine;
 use crate::error::OpenError;
-use crate::format::Trim;
+use crate::format::{PAGE_BYTES, Trim, u64_of};
 use crate::inspection::inspect;
 use crate::number;
 use crate::plan::Plan;
@@ -201,7 +201,8 @@ fn a_flipped_bit_of_a_remainder_is_found() {
             let mut engine = match open(&flipped) {
                 Ok(engine) => engine,
                 Err(OpenError::Damaged(damage)) => {
-                    assert_eq!((damage.file(), damage.offset()), (name.as_str(), 0));
+                    let page = u64_of(at / PAGE_BYTES * PAGE_BYTES);
+                    assert_eq!((damage.file(), damage.offset()), (name.as_str(), page));
                     refused += 1;
                     continue;
                 }
