@@ -1,10 +1,11 @@
-use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::lock::{Lock, LockError};
 use super::{Mapping, Storage, StorageFile, reading};
 
 /// A directory of the operating system; the store's own is locked for this process.
@@ -12,8 +13,7 @@ use super::{Mapping, Storage, StorageFile, reading};
 pub(crate) struct Disk {
     directory: PathBuf,
     reads: Reads,
-    /// Locked until it is dropped.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 /// How files are read that nothing changes any more.
@@ -25,20 +25,6 @@ pub(crate) enum Reads {
     Mapped,
 }
 
-/// Why a directory cannot be had.
-#[derive(Debug)]
-pub(crate) enum LockError {
-    /// Another process, or this one, has it open; the number of that process where it is known.
-    Held(Option<u32>),
-    Io(io::Error),
-}
-
-impl From<io::Error> for LockError {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
-
 impl Disk {
     /// The name of the file whose lock says that a process has the directory open.
     pub(crate) const LOCK: &str = "LOCK";
@@ -47,20 +33,13 @@ impl Disk {
     pub(crate) fn open(path: &Path, reads: Reads) -> Result<Self, LockError> {
         make_durably(path)?;
         let directory = path.canonicalize()?;
-        let mut lock = OpenOptions::new()
+        let lock = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
             .open(directory.join(Self::LOCK))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut lock))),
-            Err(TryLockError::Error(error)) => return Err(error.into()),
-        }
-        // For people; the lock is what counts, so this may be stale or missing.
-        lock.set_len(0)?;
-        writeln!(lock, "{}", std::process::id())?;
+        let lock = Lock::of_writer(lock)?;
         Ok(Self {
             directory,
             reads,
@@ -77,12 +56,6 @@ impl Disk {
         let reads = self.reads;
         Ok(Arc::new(DiskFile { file, reads }))
     }
-}
-
-pub(super) fn holder(lock: &mut impl Read) -> Option<u32> {
-    let mut text = String::new();
-    lock.take(16).read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
 }
 
 /// The names of what is in a directory.

@@ -3,14 +3,16 @@
 
 mod disk;
 mod followed;
+mod lock;
 mod map;
 mod reading;
 mod sight;
 #[cfg(test)]
 pub(crate) mod simulated;
 
-pub(crate) use disk::{Disk, LockError, Reads, names_in};
+pub(crate) use disk::{Disk, Reads, names_in};
 pub(crate) use followed::{Beginning, Followed};
+pub(crate) use lock::LockError;
 pub(crate) use map::Mapping;
 pub(crate) use sight::Sight;
 

@@ -1,11 +1,12 @@
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::disk::{Disk, LockError, holder, names_in};
+use super::disk::{Disk, names_in};
+use super::lock::{Lock, LockError};
 use super::{Storage, StorageFile, reading};
 
 /// A directory of the operating system that is looked at and never changed, nor are its files.
@@ -13,7 +14,7 @@ use super::{Storage, StorageFile, reading};
 pub(crate) struct Sight {
     directory: PathBuf,
     /// Keeps writers out until it is dropped.
-    _lock: Option<File>,
+    _lock: Option<Lock>,
 }
 
 impl Sight {
@@ -23,15 +24,8 @@ impl Sight {
         let directory = path.canonicalize()?;
         let lock = match File::open(directory.join(Disk::LOCK)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            lock => Some(lock?),
+            lock => Some(Lock::of_reader(lock?)?),
         };
-        if let Some(mut lock) = lock.as_ref() {
-            match lock.try_lock_shared() {
-                Ok(()) => {}
-                Err(TryLockError::WouldBlock) => return Err(LockError::Held(holder(&mut lock))),
-                Err(TryLockError::Error(error)) => return Err(error.into()),
-            }
-        }
         Ok(Self {
             directory,
             _lock: lock,
