@@ -111,12 +111,14 @@ impl Connection {
     fn prepare(&self) -> io::Result<()> {
         self.socket.set_nodelay(true)?;
         let socket = SockRef::from(&self.socket);
-        let probes = TcpKeepalive::new()
-            .with_time(self.stalled_after)
-            .with_interval(self.stalled_after / 3);
-        socket.set_tcp_keepalive(&probes)?;
         #[cfg(target_os = "linux")]
         socket.set_tcp_user_timeout(Some(self.stalled_after))?;
+        // The system counts these in whole seconds, and refuses none.
+        let second = Duration::from_secs(1);
+        let probes = TcpKeepalive::new()
+            .with_time(self.stalled_after.max(second))
+            .with_interval((self.stalled_after / 3).max(second));
+        socket.set_tcp_keepalive(&probes)?;
         Ok(())
     }
 }

@@ -1,7 +1,9 @@
 //! Peers that die without a word, do not read, say nothing, or come and go in a burst.
 
 mod support {
+    pub(crate) mod installed;
     pub(crate) mod mode;
+    pub(crate) mod network;
 }
 
 use std::fs;
@@ -20,8 +22,10 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use support::mode::{Mode, in_both_modes};
+use support::network::Network;
 
 in_both_modes! {
+    who_is_cut_off_without_a_word_is_closed_in_time,
     who_does_not_read_is_closed_in_time_and_holds_nobodys_place,
     who_says_nothing_or_half_a_head_is_closed,
     a_burst_of_connects_and_resets_leaves_nothing,
@@ -33,7 +37,17 @@ async fn serve(
     mode: Mode,
     limits: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
 ) -> SocketAddr {
-    let options = ["test", "--listen", "127.0.0.1:0", "--stalled-after", "1s"];
+    serve_on("127.0.0.1", store, mode, limits).await
+}
+
+async fn serve_on(
+    host: &str,
+    store: &MemoryStore,
+    mode: Mode,
+    limits: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
+) -> SocketAddr {
+    let listen = format!("{host}:0");
+    let options = ["test", "--listen", &listen, "--stalled-after", "1s"];
     let options = options.iter().chain(mode.flags());
     let server = Server::bind(ListenOptions::parse_from(options))
         .await
@@ -75,6 +89,32 @@ async fn is_open_within(address: SocketAddr, time: Duration) -> bool {
         sleep(Duration::from_millis(100)).await;
     }
     false
+}
+
+/// No packet comes back any more: nothing says that the connection has ended.
+async fn who_is_cut_off_without_a_word_is_closed_in_time(mode: Mode) {
+    for is_silent in [false, true] {
+        let Some(network) = Network::new() else {
+            return;
+        };
+        let store = MemoryStore::new();
+        let limits = |gateway: GatewayBuilder| match is_silent {
+            // Nothing is written that could go unacknowledged: the system asks by itself.
+            true => gateway.max_streams(1).heartbeat(Duration::from_secs(3600)),
+            false => gateway.max_streams(1),
+        };
+        let address = serve_on(network.host(), &store, mode, limits).await;
+        let client = network.follow(&format!("http://{address}/events"));
+        sleep(Duration::from_secs(3)).await;
+        let refused = status(address).await.expect("an answer");
+        assert_eq!(refused, 503, "a client that is there keeps its place");
+        network.cut();
+        assert!(
+            is_open_within(address, Duration::from_secs(30)).await,
+            "a client that is gone is still served"
+        );
+        drop(client);
+    }
 }
 
 async fn who_does_not_read_is_closed_in_time_and_holds_nobodys_place(mode: Mode) {
