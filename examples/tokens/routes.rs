@@ -88,7 +88,7 @@ impl App {
 
     async fn start(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
         let Question { prompt } = question(request).await?;
-        let run = self.runs.start(prompt).await.map_err(Refusal::of)?;
+        let run = self.runs.start(prompt).await?;
         let json = format!(r#"{{"run":"{run}"}}"#);
         Ok(answer(StatusCode::CREATED, "application/json", json))
     }
@@ -96,7 +96,7 @@ impl App {
     async fn stop(&self, run: &str) -> Result<Response<Body>, Refusal> {
         let nothing = |_| Refusal(StatusCode::NOT_FOUND, "there is no such run".into());
         let name = StreamName::new(run).map_err(nothing)?;
-        self.runs.stop(name).await.map_err(Refusal::of)?;
+        self.runs.stop(name).await?;
         Ok(answer(StatusCode::OK, "application/json", "{}"))
     }
 
@@ -110,8 +110,8 @@ impl App {
 /// Why nothing was done.
 struct Refusal(StatusCode, String);
 
-impl Refusal {
-    fn of(error: RunError) -> Self {
+impl From<RunError> for Refusal {
+    fn from(error: RunError) -> Self {
         match error {
             RunError::NotUnderWay => Self(StatusCode::CONFLICT, error.to_string()),
             RunError::Store(_) | RunError::Read(_) => {
