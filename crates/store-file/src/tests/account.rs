@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use eventwire_store::{Append, Consumer, NewEvent, Position, StreamName};
 
-use super::workload::Payloads;
+use super::reading::Payloads;
 use crate::format::{Checkpoint, Trim};
 
 /// How far consumers have come; those that were never heard of are not in it.

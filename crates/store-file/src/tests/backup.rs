@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use super::Run;
 use super::flips::{flip, trimmed, written};
-use super::workload::{Payloads, Workload, file_indexes, open, payloads};
+use super::reading::{Payloads, payloads};
+use super::workload::{Workload, file_indexes, open};
 use crate::backup::{Backup, Copy, CopyError, Original};
 use crate::engine::Engine;
 use crate::format::Trim;

@@ -4,7 +4,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::workload::{Workload, file_indexes, open, open_sweeping, payloads};
+use super::reading::payloads;
+use super::workload::{Workload, file_indexes, open, open_sweeping};
 use super::{Run, seeds};
 use crate::backup::{Backup, Copy, CopyError, Original};
 use crate::compaction::compact;

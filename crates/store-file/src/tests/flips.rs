@@ -5,7 +5,8 @@ use eventwire_store::{
     Append, Category, EventType, NewEvent, Position, Query, ReadError, ReadOptions, StreamName, Tag,
 };
 
-use super::workload::{Workload, file_indexes, found, open, payloads};
+use super::reading::{found, payloads};
+use super::workload::{Workload, file_indexes, open};
 use crate::engine::Engine;
 use crate::error::{Damage, OpenError};
 use crate::reader::LogReader;

@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use eventwire_store::StreamName;
 
-use super::workload::{Workload, file_indexes, open, payloads};
+use super::reading::payloads;
+use super::workload::{Workload, file_indexes, open};
 use super::{Run, seeds};
 use crate::compaction::compact;
 use crate::format::{Label, Trim};

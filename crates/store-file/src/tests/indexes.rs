@@ -1,4 +1,5 @@
-use super::workload::{Workload, file_indexes, open, payloads};
+use super::reading::payloads;
+use super::workload::{Workload, file_indexes, open};
 use super::{Run, seeds};
 use crate::engine::Engine;
 use crate::format::{PAGE_BYTES, PAGE_DATA_BYTES, encode_page, page_place};

@@ -11,6 +11,7 @@ mod flips;
 mod following;
 mod indexes;
 mod power;
+mod reading;
 mod repair;
 mod retention;
 mod workload;

@@ -1,6 +1,7 @@
 use std::io::ErrorKind;
 
-use super::workload::{Workload, open, payloads};
+use super::reading::payloads;
+use super::workload::{Workload, open};
 use super::{Run, seeds};
 use crate::storage::Storage;
 use crate::storage::simulated::{Fault, Simulated, Spares};

@@ -4,7 +4,8 @@ use eventwire_store::Position;
 
 use super::Run;
 use super::flips::{flip, written};
-use super::workload::{Payloads, Workload, file_indexes, open, payloads};
+use super::reading::{Payloads, payloads};
+use super::workload::{Workload, file_indexes, open};
 use crate::inspection::inspect;
 use crate::number;
 use crate::repair::{GiveUp, RepairError, Repaired, mend};

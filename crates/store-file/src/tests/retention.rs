@@ -3,7 +3,8 @@ use std::io::ErrorKind;
 use eventwire_store::{Append, Direction, EventType, NewEvent, Query, StreamName};
 
 use super::Run;
-use super::workload::{Workload, file_indexes, open, payloads};
+use super::reading::payloads;
+use super::workload::{Workload, file_indexes, open};
 use crate::compaction::{Compacted, compact};
 use crate::engine::Engine;
 use crate::error::OpenError;

@@ -1,14 +1,13 @@
 use std::sync::Arc;
 
-use eventwire_store::backend;
 use eventwire_store::{
     Actual, Append, AppendError, Appended, Category, Conflict, Consumer, EventType, IdempotencyKey,
-    Item, NewEvent, Position, Query, ReadError, ReadOptions, RecordedEvent, Snapshot, SnapshotName,
-    StreamName, Tag, Version,
+    NewEvent, Position, Query, ReadOptions, RecordedEvent, Snapshot, SnapshotName, StreamName, Tag,
+    Version,
 };
-use futures_executor::block_on;
 
 use super::account::{Account, Checkpoints};
+use super::reading::{Payloads, events, payload_of};
 use crate::compaction::compact;
 use crate::engine::Engine;
 use crate::error::OpenError;
@@ -32,9 +31,6 @@ const GROWTH: Growth = Growth {
     index_fan: 3,
 };
 
-/// The payloads of a log, in its order.
-pub(super) type Payloads = Vec<String>;
-
 pub(crate) fn open(medium: &Simulated) -> Result<Engine, OpenError> {
     Engine::open(Box::new(medium.clone()), GROWTH, None)
 }
@@ -42,43 +38,6 @@ pub(crate) fn open(medium: &Simulated) -> Result<Engine, OpenError> {
 /// One that compacts itself.
 pub(super) fn open_sweeping(medium: &Simulated) -> Result<Engine, OpenError> {
     Engine::open(Box::new(medium.clone()), GROWTH, Some(Sweep::new(10)))
-}
-
-/// The payloads readers are shown.
-pub(super) fn payloads(log: &Arc<SharedLog>) -> Result<Payloads, ReadError> {
-    found(log, Query::all(), ReadOptions::all())
-}
-
-/// The payloads of the events that a reader finds.
-pub(super) fn found(
-    log: &Arc<SharedLog>,
-    query: Query,
-    options: ReadOptions,
-) -> Result<Payloads, ReadError> {
-    let events = events(log, query, options)?;
-    Ok(events.iter().map(payload_of).collect())
-}
-
-/// The events that a reader finds.
-fn events(
-    log: &Arc<SharedLog>,
-    query: Query,
-    options: ReadOptions,
-) -> Result<Vec<RecordedEvent>, ReadError> {
-    block_on(async {
-        let mut items = backend::read(Arc::clone(log), query, options);
-        let mut events = Vec::new();
-        while let Some(item) = items.next().await {
-            if let Item::Event(event) = item? {
-                events.push(event);
-            }
-        }
-        Ok(events)
-    })
-}
-
-fn payload_of(event: &RecordedEvent) -> String {
-    String::from_utf8(event.data.to_vec()).expect("payloads are text")
 }
 
 /// A series of appends and trims that a seed decides, and what is known about each.
