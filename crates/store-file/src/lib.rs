@@ -9,6 +9,7 @@ mod boundary;
 mod checkpoints;
 mod committer;
 mod compaction;
+mod copy;
 mod dropped;
 mod engine;
 mod error;

@@ -14,9 +14,10 @@ use eventwire_store::{
 };
 use thiserror::Error;
 
-use crate::backup::{self, Backup, Copy, CopyError};
+use crate::backup::{self, Backup, CopyError};
 use crate::boundary::Boundary;
 use crate::compaction::{Compacted, compact, is_last_concerned};
+use crate::copy::Copy;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::filing::Place;

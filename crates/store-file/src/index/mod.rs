@@ -13,6 +13,7 @@ mod cache;
 mod file;
 mod filter;
 mod hidden;
+mod item;
 mod keys;
 mod list;
 mod mapped;
