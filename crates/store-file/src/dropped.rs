@@ -1,39 +1,19 @@
-use std::collections::{BTreeMap, HashMap};
-
 use eventwire_store::{Query, Scope, StreamName};
 
-use crate::format::{NotedTrim, Trim};
+use crate::format::Trim;
+use crate::shortened::{Change, Shortened, ShortenedStreams};
 
 /// What was dropped: the log up to a place, and single streams up to places of their own.
 ///
 /// Only what is durable is in it. A place only moves forward, and a deleted stream stays deleted.
-///
-/// Invariant: `order` has each stream by the number of its last change. The greater that is, the
-/// later, or in the same place, the change was noted.
 #[derive(Debug, Default)]
 pub(crate) struct Dropped {
     log_to: u64,
     /// When that was last changed.
     log: Change,
-    streams: HashMap<StreamName, Shortened>,
-    order: BTreeMap<u64, StreamName>,
-    changes: u64,
-}
-
-/// A stream that was trimmed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Shortened {
-    to: u64,
-    is_deleted: bool,
+    streams: ShortenedStreams,
+    /// The last change so far. A later one is noted later, or in the same place.
     last: Change,
-}
-
-/// A change of what is dropped.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-struct Change {
-    number: u64,
-    /// The position of the last event before it was noted.
-    behind: u64,
 }
 
 /// What an index is to learn of the streams that were trimmed.
@@ -53,13 +33,13 @@ impl Dropped {
 
     /// The number of changes so far. As long as it stays, so does everything here.
     pub(crate) fn changes(&self) -> u64 {
-        self.changes
+        self.last.number
     }
 
     /// Counts its changes as more than another's, whose place it takes: who has begun with that
     /// must not take this for the same.
     pub(crate) fn count_from(&mut self, before: &Self) {
-        self.changes += before.changes + 1;
+        self.last.number += before.changes() + 1;
     }
 
     /// Whether a stream was deleted.
@@ -70,14 +50,14 @@ impl Dropped {
 
     /// How many streams were trimmed further than the log.
     pub(crate) fn trimmed(&self) -> usize {
-        let streams = self.streams.values();
-        streams.filter(|it| it.to > self.log_to).count()
+        let streams = self.streams.iter();
+        streams.filter(|(_, it)| it.to > self.log_to).count()
     }
 
     /// How many streams were deleted.
     pub(crate) fn deleted(&self) -> usize {
-        let streams = self.streams.values();
-        streams.filter(|shortened| shortened.is_deleted).count()
+        let streams = self.streams.iter();
+        streams.filter(|(_, it)| it.is_deleted).count()
     }
 
     /// Up to where the events of a stream were dropped, by itself or with the log.
@@ -110,25 +90,33 @@ impl Dropped {
 
     /// What an index that begins with `first`, and knows so many changes, is to learn.
     pub(crate) fn news(&self, known: u64, first: u64) -> News {
-        let changed = self.order.range(known + 1..).map(|(_, stream)| stream);
-        let trims = changed.map(|stream| (stream, self.streams[stream].to));
+        let trims = self
+            .streams
+            .after(known)
+            .map(|(stream, it)| (stream, it.to));
         let trims = trims.filter(|&(_, to)| to >= first && to > self.log_to);
         News {
-            changes: self.changes,
+            changes: self.changes(),
             trims: trims.map(|(stream, to)| (stream.clone(), to)).collect(),
         }
+    }
+
+    /// Makes room for so many more streams.
+    pub(crate) fn reserve(&mut self, streams: usize) {
+        self.streams.reserve(streams);
     }
 
     /// Drops more, as was noted behind the event at a position: one later than all before, or the
     /// same.
     pub(crate) fn apply(&mut self, trim: Trim, behind: u64) {
-        self.changes += 1;
-        let number = self.changes;
-        let change = Change { number, behind };
+        self.last = Change {
+            number: self.last.number + 1,
+            behind: self.last.behind.max(behind),
+        };
         match trim {
-            Trim::Log { to } => self.shorten_log(to, change),
-            Trim::Stream { stream, to } => self.shorten(stream, to, false, change),
-            Trim::Deletion { stream, to } => self.shorten(stream, to, true, change),
+            Trim::Log { to } => self.shorten_log(to),
+            Trim::Stream { stream, to } => self.streams.shorten(stream, to, false, self.last),
+            Trim::Deletion { stream, to } => self.streams.shorten(stream, to, true, self.last),
         }
     }
 
@@ -139,56 +127,39 @@ impl Dropped {
         }
     }
 
-    fn shorten(&mut self, stream: StreamName, to: u64, is_deleted: bool, last: Change) {
-        let before = self.streams.get(&stream).copied();
-        let shortened = Shortened {
-            to: before.map_or(to, |before| before.to.max(to)),
-            is_deleted: is_deleted || before.is_some_and(|before| before.is_deleted),
-            last,
-        };
-        if let Some(before) = before {
-            self.order.remove(&before.last.number);
-        }
-        self.order.insert(last.number, stream.clone());
-        self.streams.insert(stream, shortened);
-    }
-
     /// What was dropped of single streams below the place does not matter any more.
-    fn shorten_log(&mut self, to: u64, last: Change) {
+    fn shorten_log(&mut self, to: u64) {
         self.log_to = self.log_to.max(to);
-        self.log = last;
+        self.log = self.last;
         let log_to = self.log_to;
-        self.streams
-            .retain(|_, shortened| shortened.is_deleted || shortened.to > log_to);
-        self.order
-            .retain(|_, stream| self.streams.contains_key(stream));
+        let matters = |it: &Shortened| it.is_deleted || it.to > log_to;
+        if !self.streams.iter().all(|(_, it)| matters(it)) {
+            self.streams.retain(matters);
+        }
     }
 
-    /// What was noted behind a place, and matters still, in that order.
-    pub(crate) fn noted(&self, behind: u64) -> Vec<NotedTrim> {
-        let streams = self.order.iter().rev().map(|(&number, stream)| {
-            let shortened = self.streams[stream];
-            let (stream, to) = (stream.clone(), shortened.to);
-            let trim = if shortened.is_deleted {
-                Trim::Deletion { stream, to }
-            } else {
-                Trim::Stream { stream, to }
-            };
-            let behind = shortened.last.behind;
-            (number, NotedTrim { behind, trim })
-        });
-        let streams = streams.take_while(|(_, noted)| noted.behind >= behind);
+    /// What was noted behind a place, and matters still, in that order; with each the position
+    /// that it was noted behind.
+    pub(crate) fn noted(&self, behind: u64) -> impl Iterator<Item = (u64, Trim)> {
         let trim = Trim::Log { to: self.log_to };
-        let log = NotedTrim {
-            behind: self.log.behind,
-            trim,
-        };
-        let log = (self.log.number, log);
         let is_noted = self.log_to > 0 && self.log.behind >= behind;
-        let mut noted: Vec<_> = streams.chain(is_noted.then_some(log)).collect();
-        noted.sort_unstable_by_key(|&(number, _)| number);
-        noted.into_iter().map(|(_, noted)| noted).collect()
+        let log = is_noted.then_some((self.log.behind, trim));
+        let before = self.streams.behind(behind);
+        let before = before.take_while(|(_, it)| it.last.number < self.log.number);
+        let after = self.streams.after(self.log.number);
+        let after = after.skip_while(move |(_, it)| it.last.behind < behind);
+        before.map(noted).chain(log).chain(after.map(noted))
     }
+}
+
+fn noted((stream, shortened): (&StreamName, &Shortened)) -> (u64, Trim) {
+    let (stream, to) = (stream.clone(), shortened.to);
+    let trim = if shortened.is_deleted {
+        Trim::Deletion { stream, to }
+    } else {
+        Trim::Stream { stream, to }
+    };
+    (shortened.last.behind, trim)
 }
 
 #[cfg(test)]
@@ -210,8 +181,7 @@ mod tests {
     }
 
     fn trims(dropped: &Dropped, behind: u64) -> Vec<Trim> {
-        let noted = dropped.noted(behind).into_iter();
-        noted.map(|noted| noted.trim).collect()
+        dropped.noted(behind).map(|(_, trim)| trim).collect()
     }
 
     fn names(news: &News) -> Vec<(&str, u64)> {

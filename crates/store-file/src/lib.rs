@@ -39,6 +39,7 @@ mod run;
 mod scan;
 mod segment;
 mod selection;
+mod shortened;
 mod shown;
 mod snapshots;
 mod stat;

@@ -2,8 +2,11 @@ use std::sync::Arc;
 
 use crate::checkpoints::Checkpoints;
 use crate::dropped::Dropped;
-use crate::format::{Note, Noted, noted_behind};
+use crate::format::{Note, Noted, NotedEntry, NotedWriter, noted_behind};
 use crate::index::{BadIndex, Remainder, Sealed};
+
+/// What a note of a stream with a name of usual length takes, or more.
+const NOTE_BYTES: usize = 48;
 
 /// What the log says beside its events: how far consumers have come, and what was dropped.
 #[derive(Debug, Default)]
@@ -28,23 +31,33 @@ impl Notes {
                 let remainder = &remainders[remainders.partition_point(|it| it.last() < at)];
                 (remainder.noted()?, remainder.first(), remainder.last())
             };
-            found.push(noted);
+            found.push((noted, first, last));
             at = noted_behind(first, last);
         }
         let mut notes = Self::default();
-        found
-            .into_iter()
-            .rev()
-            .for_each(|noted| notes.take_in(noted));
+        for (noted, first, last) in found.into_iter().rev() {
+            let taken_in = notes.take_in(&noted, last);
+            taken_in.map_err(|_| BadIndex { first, page: 0 })?;
+        }
         Ok(notes)
     }
 
-    /// Takes in what an index keeps, after those before it.
-    pub(crate) fn take_in(&mut self, noted: Noted) {
-        self.checkpoints = Checkpoints::of(noted.checkpoints);
-        for noted in noted.trims {
-            self.dropped.apply(noted.trim, noted.behind);
+    /// Takes in what an index keeps that ends with `last`, after those before it.
+    ///
+    /// # Errors
+    /// What is wrong with it; a part of it may be taken in.
+    pub(crate) fn take_in(&mut self, noted: &Noted, last: u64) -> Result<(), &'static str> {
+        let mut checkpoints = Vec::new();
+        // Growing step by step costs as much as all else.
+        self.dropped.reserve(noted.as_bytes().len() / NOTE_BYTES);
+        for entry in noted.entries(last) {
+            match entry? {
+                NotedEntry::Checkpoint(checkpoint) => checkpoints.push(checkpoint),
+                NotedEntry::Trim { behind, trim } => self.dropped.apply(trim, behind),
+            }
         }
+        self.checkpoints = Checkpoints::of(checkpoints);
+        Ok(())
     }
 
     /// Takes in a note that was read from the log, behind the event at a position.
@@ -58,9 +71,12 @@ impl Notes {
     /// What an index keeps of them whose events, from one position to another, are the last. What
     /// consumers have begun must be shown by now.
     pub(crate) fn noted(&mut self, first: u64, last: u64) -> Noted {
-        Noted {
-            checkpoints: self.checkpoints.all(),
-            trims: self.dropped.noted(noted_behind(first, last)),
+        let mut noted = NotedWriter::default();
+        let checkpoints = self.checkpoints.all();
+        checkpoints.iter().for_each(|it| noted.checkpoint(it));
+        for (behind, trim) in self.dropped.noted(noted_behind(first, last)) {
+            noted.trim(behind, &trim);
         }
+        noted.finish()
     }
 }

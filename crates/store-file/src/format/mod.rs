@@ -27,7 +27,7 @@ pub(crate) use frame::{
 pub(crate) use index::{IndexHead, LISTING_BYTES, Listing, ListingKind, Section, Sections};
 pub(crate) use label::{FORMAT_VERSION, Kind, LABEL_BYTES, Label, LabelError};
 pub(crate) use note::{Checkpoint, Note, Trim};
-pub(crate) use noted::{Noted, NotedTrim, noted_behind};
+pub(crate) use noted::{Noted, NotedEntry, NotedWriter, noted_behind};
 pub(crate) use page::{
     PAGE_BYTES, PAGE_DATA_BYTES, checked_page, decode_page, encode_page, page_place,
 };

@@ -1,4 +1,3 @@
-use bytes::Bytes;
 use eventwire_store::{Consumer, Position, StreamName};
 
 use super::Fields;
@@ -89,8 +88,8 @@ impl Checkpoint {
     }
 
     fn decode(kind: u8, fields: &mut Fields<'_>) -> Result<Self, &'static str> {
-        let consumer = Consumer::from_bytes(decode_name(fields)?)
-            .map_err(|_| "the name of a consumer is not one")?;
+        let consumer =
+            Consumer::new(decode_name(fields)?).map_err(|_| "the name of a consumer is not one")?;
         let at = if kind == AT {
             let major = fields.u64().ok_or(SHORT)?;
             Some(Position::from_parts(major, fields.u64().ok_or(SHORT)?))
@@ -140,8 +139,8 @@ impl Trim {
             let to = fields.u64().ok_or(SHORT)?;
             return Ok(Self::Log { to });
         }
-        let stream = StreamName::from_bytes(decode_name(fields)?)
-            .map_err(|_| "the name of a stream is not one")?;
+        let stream =
+            StreamName::new(decode_name(fields)?).map_err(|_| "the name of a stream is not one")?;
         let to = fields.u64().ok_or(SHORT)?;
         Ok(match kind {
             STREAM_TRIMMED => Self::Stream { stream, to },
@@ -155,8 +154,8 @@ fn encode_name(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
 }
 
-fn decode_name(fields: &mut Fields<'_>) -> Result<Bytes, &'static str> {
+fn decode_name<'a>(fields: &mut Fields<'a>) -> Result<&'a str, &'static str> {
     let length = fields.u8().ok_or(SHORT)?;
     let name = fields.take(length.into()).ok_or(SHORT)?;
-    Ok(Bytes::copy_from_slice(name))
+    std::str::from_utf8(name).map_err(|_| "a name is not UTF-8")
 }

@@ -1,21 +1,25 @@
+use bytes::Bytes;
+
 use super::Fields;
 use super::note::{Checkpoint, NO_EVENTS, Note, Trim};
 
-/// What an index keeps of the notes up to its end: how far every consumer had come, and what was
-/// dropped behind a place before it. What was dropped up to that place the index says that has it.
+/// What an index keeps of the notes up to its end, as it is written there: how far every consumer
+/// had come, and what was dropped behind a place before it. What was dropped up to that place the
+/// index says that has it.
+///
+/// It may be of a million streams, so it is read where it lies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Noted {
-    pub(crate) checkpoints: Vec<Checkpoint>,
-    /// In the order in which it was noted.
-    pub(crate) trims: Vec<NotedTrim>,
-}
+pub(crate) struct Noted(Bytes);
 
-/// What was dropped, and when.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct NotedTrim {
-    /// The position of the last event before it was noted, or of a later one.
-    pub(crate) behind: u64,
-    pub(crate) trim: Trim,
+/// One of the things that an index keeps.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum NotedEntry {
+    Checkpoint(Checkpoint),
+    /// What was dropped, and when: behind the event at a position, or before that one.
+    Trim {
+        behind: u64,
+        trim: Trim,
+    },
 }
 
 /// The position behind which an index of the events from `first` to `last` says what was dropped.
@@ -36,43 +40,81 @@ pub(crate) fn noted_behind(first: u64, last: u64) -> u64 {
 const BEHIND: u8 = 6;
 
 impl Noted {
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        for checkpoint in &self.checkpoints {
-            checkpoint.encode(&mut out);
-        }
-        for at_once in self.trims.chunk_by(|one, next| one.behind == next.behind) {
-            out.extend_from_slice(&NO_EVENTS);
-            out.push(BEHIND);
-            out.extend_from_slice(&at_once[0].behind.to_le_bytes());
-            for noted in at_once {
-                noted.trim.encode(&mut out);
-            }
-        }
-        out
+    /// What an index was found to say; nothing is looked at.
+    pub(crate) fn from_bytes(bytes: Bytes) -> Self {
+        Self(bytes)
     }
 
-    /// What an index says that ends with `last`. Where it does not say when something was dropped,
-    /// it was before its end.
-    pub(crate) fn decode(bytes: &[u8], last: u64) -> Result<Self, &'static str> {
-        let mut fields = Fields(bytes);
-        let mut noted = Self::default();
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// All of it, in the order in which it was noted, of an index that ends with `last`. Where it
+    /// does not say when something was dropped, it was before that end.
+    pub(crate) fn entries(
+        &self,
+        last: u64,
+    ) -> impl Iterator<Item = Result<NotedEntry, &'static str>> {
+        let mut fields = Fields(&self.0);
         let mut behind = last;
-        while !fields.0.is_empty() {
-            if fields.array() != Some(NO_EVENTS) {
-                return Err("what should be a note is none");
-            }
-            if fields.0.first() == Some(&BEHIND) {
-                let position = (fields.u8(), fields.u64());
-                behind = position.1.ok_or("a place is cut short")?;
-                continue;
-            }
-            match Note::decode(&mut fields)? {
-                Note::Checkpoint(checkpoint) => noted.checkpoints.push(checkpoint),
-                Note::Trim(trim) => noted.trims.push(NotedTrim { behind, trim }),
-            }
+        std::iter::from_fn(move || {
+            next_entry(&mut fields, &mut behind)
+                .inspect_err(|_| fields = Fields(&[]))
+                .transpose()
+        })
+    }
+}
+
+fn next_entry(
+    fields: &mut Fields<'_>,
+    behind: &mut u64,
+) -> Result<Option<NotedEntry>, &'static str> {
+    while !fields.0.is_empty() {
+        if fields.array() != Some(NO_EVENTS) {
+            return Err("what should be a note is none");
         }
-        Ok(noted)
+        if fields.0.first() == Some(&BEHIND) {
+            let position = (fields.u8(), fields.u64());
+            *behind = position.1.ok_or("a place is cut short")?;
+            continue;
+        }
+        return Ok(Some(match Note::decode(fields)? {
+            Note::Checkpoint(checkpoint) => NotedEntry::Checkpoint(checkpoint),
+            Note::Trim(trim) => NotedEntry::Trim {
+                behind: *behind,
+                trim,
+            },
+        }));
+    }
+    Ok(None)
+}
+
+/// Writes what an index is to keep: what consumers have first, and then what was dropped, in its
+/// order.
+#[derive(Debug, Default)]
+pub(crate) struct NotedWriter {
+    out: Vec<u8>,
+    behind: Option<u64>,
+}
+
+impl NotedWriter {
+    pub(crate) fn checkpoint(&mut self, checkpoint: &Checkpoint) {
+        debug_assert!(self.behind.is_none());
+        checkpoint.encode(&mut self.out);
+    }
+
+    pub(crate) fn trim(&mut self, behind: u64, trim: &Trim) {
+        if self.behind != Some(behind) {
+            self.behind = Some(behind);
+            self.out.extend_from_slice(&NO_EVENTS);
+            self.out.push(BEHIND);
+            self.out.extend_from_slice(&behind.to_le_bytes());
+        }
+        trim.encode(&mut self.out);
+    }
+
+    pub(crate) fn finish(self) -> Noted {
+        Noted(self.out.into())
     }
 }
 
@@ -81,22 +123,28 @@ mod tests {
     use super::*;
     use eventwire_store::{Consumer, Position, StreamName};
 
+    fn entries(bytes: &[u8], last: u64) -> Vec<Result<NotedEntry, &'static str>> {
+        let noted = Noted::from_bytes(Bytes::copy_from_slice(bytes));
+        noted.entries(last).collect()
+    }
+
     #[test]
     fn the_bytes_are_the_documented_ones() {
         let stream = StreamName::new("room-1").unwrap();
-        let noted = Noted {
-            checkpoints: vec![Checkpoint {
-                consumer: Consumer::new("view").unwrap(),
-                at: Some(Position::from_parts(2, 7)),
-            }],
-            trims: [
-                (9, Trim::Log { to: 5 }),
-                (9, Trim::Deletion { stream, to: 8 }),
-                (10, Trim::Log { to: 6 }),
-            ]
-            .map(|(behind, trim)| NotedTrim { behind, trim })
-            .to_vec(),
+        let checkpoint = Checkpoint {
+            consumer: Consumer::new("view").unwrap(),
+            at: Some(Position::from_parts(2, 7)),
         };
+        let trims = [
+            (9, Trim::Log { to: 5 }),
+            (9, Trim::Deletion { stream, to: 8 }),
+            (10, Trim::Log { to: 6 }),
+        ];
+        let mut writer = NotedWriter::default();
+        writer.checkpoint(&checkpoint);
+        for (behind, trim) in &trims {
+            writer.trim(*behind, trim);
+        }
         let bytes = [
             &[0, 0, 0, 0, 1, 4][..],
             b"view",
@@ -110,11 +158,18 @@ mod tests {
             &[0, 0, 0, 0, 3, 6, 0, 0, 0, 0, 0, 0, 0],
         ]
         .concat();
-        assert_eq!(noted.encode(), bytes);
-        assert_eq!(Noted::decode(&bytes, 12), Ok(noted));
+        assert_eq!(writer.finish().as_bytes(), bytes);
+        let trims = trims.map(|(behind, trim)| NotedEntry::Trim { behind, trim });
+        let all = [NotedEntry::Checkpoint(checkpoint)]
+            .into_iter()
+            .chain(trims);
+        assert_eq!(entries(&bytes, 12), all.map(Ok).collect::<Vec<_>>());
         for end in 0..bytes.len() {
-            // It is not whole, or it is less.
-            assert_ne!(Noted::decode(&bytes[..end], 12), Noted::decode(&bytes, 12));
+            // It is not whole, or it is less, and ends with the first error.
+            let cut = entries(&bytes[..end], 12);
+            assert_ne!(cut, entries(&bytes, 12));
+            let errors = cut.iter().filter(|entry| entry.is_err());
+            assert!(errors.count() == usize::from(cut.last().is_some_and(Result::is_err)));
         }
     }
 
@@ -122,9 +177,10 @@ mod tests {
     fn what_does_not_say_when_it_was_noted_was_before_the_end() {
         let bytes = [0, 0, 0, 0, 3, 5, 0, 0, 0, 0, 0, 0, 0];
         let trim = Trim::Log { to: 5 };
-        let trims = vec![NotedTrim { behind: 12, trim }];
-        let checkpoints = Vec::new();
-        assert_eq!(Noted::decode(&bytes, 12), Ok(Noted { checkpoints, trims }));
+        assert_eq!(
+            entries(&bytes, 12),
+            [Ok(NotedEntry::Trim { behind: 12, trim })]
+        );
     }
 
     #[test]

@@ -15,8 +15,8 @@ use super::section::{Column, SLOT_BYTES, SectionBytes};
 use super::term::Term;
 use crate::format::{
     FRAME_HEADER_BYTES, FrameHeader, IndexHead, Kind, LISTING_BYTES, Label, Listing, ListingKind,
-    Noted, PAGE_BYTES, PAGE_DATA_BYTES, Section, Sections, decode_page, decode_places,
-    encode_places, in_memory, page_place, u64_of,
+    Noted, PAGE_BYTES, PAGE_DATA_BYTES, Section, Sections, checked_page, decode_page,
+    decode_places, encode_places, in_memory, page_place, u64_of,
 };
 use crate::number;
 use crate::segment::Segment;
@@ -39,6 +39,9 @@ pub(crate) struct FileIndex {
     filter: OnceLock<Filter>,
     pub(super) hidden: KnownHidden,
 }
+
+/// Pages of a section that are read together.
+const PAGES_AT_ONCE: u64 = 64;
 
 /// An index cannot be read, or is not as it was written. It can be made again from the segment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
@@ -179,7 +182,7 @@ impl FileIndex {
     /// What it keeps of the notes up to its end.
     pub(crate) fn noted(&self) -> Result<Noted, BadIndex> {
         let bytes = self.section(self.head.sections.notes)?;
-        Noted::decode(&bytes, self.last()).map_err(|_| self.bad())
+        Ok(Noted::from_bytes(bytes.into()))
     }
 
     /// The version of a stream's last event here, if it has any.
@@ -401,8 +404,22 @@ impl FileIndex {
     fn section(&self, section: Section) -> Result<Vec<u8>, BadIndex> {
         let pages = section.bytes.div_ceil(u64_of(PAGE_DATA_BYTES));
         let mut bytes = Vec::new();
-        for page in 0..pages {
-            bytes.extend_from_slice(&self.read_page(section.page + page)?);
+        let mut read = Vec::new();
+        let mut next = section.page;
+        let end = section.page + pages;
+        while next < end {
+            // Few at a time: how many there are is what the file says, and may be wrong.
+            let count = PAGES_AT_ONCE.min(end - next);
+            let length = in_memory(count).map_err(|_| self.bad())? * PAGE_BYTES;
+            read.clear();
+            let offset = next * u64_of(PAGE_BYTES);
+            let found = self.file.read_more(&mut read, length, offset);
+            found.map_err(|_| self.bad_page(next))?;
+            for page in read.chunks_exact(PAGE_BYTES) {
+                let data = checked_page(page, self.page_place(next), self.segment.seed);
+                bytes.extend_from_slice(data.ok_or(self.bad_page(next))?);
+                next += 1;
+            }
         }
         bytes.truncate(in_memory(section.bytes).map_err(|_| self.bad())?);
         Ok(bytes)

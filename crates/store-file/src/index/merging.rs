@@ -45,7 +45,8 @@ pub(super) fn noted_of(parts: &[Arc<FileIndex>]) -> Result<Noted, BadIndex> {
     };
     let mut notes = Notes::default();
     for part in parts {
-        notes.take_in(part.noted()?);
+        let taken_in = notes.take_in(&part.noted()?, part.last());
+        taken_in.map_err(|_| part.bad())?;
     }
     Ok(notes.noted(first.first(), last.last()))
 }

@@ -141,7 +141,7 @@ fn write_sections(
     let texts = pages.end_section()?;
     pages.write(filter.as_bytes())?;
     let filter = pages.end_section()?;
-    pages.write(&noted.encode())?;
+    pages.write(noted.as_bytes())?;
     let notes = pages.end_section()?;
     pages.finish()?;
     Ok(Sections {
