@@ -121,9 +121,11 @@ impl CopyError {
 /// exist, or has an earlier backup of it, as [`FileStore::backup`](crate::FileStore::backup) does
 /// in the process that has it.
 ///
-/// It keeps nobody out and changes nothing: the writer and its followers go on. It copies what the
-/// writer shows when it begins, and so everything that the writer has answered by then; where
-/// nobody has the store open, everything there is.
+/// It changes nothing: the writer and its followers go on. It copies what the
+/// writer shows when it begins, and so everything that was answered by then: where a process is
+/// just opening the store, it waits until that is done. Where
+/// nobody has the store open, it copies everything there is, and who opens the store in the moment
+/// in which it opens the files is told that it is locked.
 ///
 /// ```
 /// use eventwire_store::{Append, EventStore, EventType, NewEvent};

@@ -30,6 +30,7 @@ use crate::reader::LogReader;
 use crate::recovery::Recovery;
 use crate::report::Progress;
 use crate::request::Request;
+use crate::shown::SHOWN;
 use crate::snapshots::Snapshots;
 use crate::storage::{Disk, LockError, Storage};
 use crate::sweep::Sweep;
@@ -71,7 +72,7 @@ impl FileStore {
     /// Opens the store in a directory, which is made where it does not exist.
     ///
     /// Blocks while it reads what no index has: after a kill the last megabytes of the log,
-    /// and segments whose index is missing.
+    /// and segments whose index is missing; and while another process opens it, which then has it.
     /// [`FileOptions`] has more to set.
     ///
     /// # Errors
@@ -81,7 +82,8 @@ impl FileStore {
     }
 
     pub(crate) fn open_with(path: &Path, options: &FileOptions) -> Result<Self, OpenError> {
-        let disk = Disk::open(path, options.reads).map_err(|error| match error {
+        let opened = Disk::open_to_say(path, options.reads, SHOWN);
+        let (disk, unsaid) = opened.map_err(|error| match error {
             LockError::Held(holder) => OpenError::Locked {
                 path: path.to_owned(),
                 holder,
@@ -97,6 +99,8 @@ impl FileStore {
             options.growth,
             options.compact_at.map(Sweep::new),
         )?;
+        // It has said now how far the log is shown.
+        drop(unsaid);
         let queue = Arc::new(Queue::new(Clerk::new(engine.committer)));
         let writer = Writer::start(Arc::clone(&queue))
             .map_err(OpenError::io("starting the writer of", "."))?;

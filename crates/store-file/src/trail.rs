@@ -1,3 +1,4 @@
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,7 +17,7 @@ use crate::options::FileOptions;
 use crate::recovery::{Recovered, recover};
 use crate::scan::{End, Frontier, Scan};
 use crate::segment::{self, FRAMES_FROM, Segment};
-use crate::shown::{self, Shown};
+use crate::shown::{self, SHOWN, Shown};
 use crate::state::State;
 use crate::storage::{Beginning, Followed, LockError, Sight, Storage};
 
@@ -252,18 +253,36 @@ pub(crate) struct Found {
 /// Where there is no log, or it is not as it was written.
 pub(crate) fn look(path: &Path) -> Result<Found, OpenError> {
     let cache = Arc::new(PageCache::default());
-    // Held until all files are open: a writer that comes later changes nothing of what is there.
-    match Sight::of_closed(path) {
-        Ok(closed) => Found::of_all(&(Arc::new(closed) as Arc<dyn Storage>), &cache),
-        Err(LockError::Held(_)) => {
-            let open = Sight::of_open(path).map_err(OpenError::io("opening", "."))?;
+    let failed = |source| OpenError::Io {
+        doing: "opening",
+        path: path.to_owned(),
+        source,
+    };
+    match closed_or_shown(path).map_err(failed)? {
+        // Held until all files are open: a writer that comes later changes nothing of what is there.
+        Some(closed) => Found::of_all(&(Arc::new(closed) as Arc<dyn Storage>), &cache),
+        None => {
+            let open = Sight::of_open(path).map_err(failed)?;
             Found::look(&(Arc::new(open) as Arc<dyn Storage>), &cache)
         }
-        Err(LockError::Io(source)) => Err(OpenError::Io {
-            doing: "opening",
-            path: path.to_owned(),
-            source,
-        }),
+    }
+}
+
+/// A directory that nobody writes to; none where somebody does, who has said how far the log is
+/// shown since the store was opened.
+fn closed_or_shown(path: &Path) -> io::Result<Option<Sight>> {
+    loop {
+        // What it says from before the power was lost may be less than was answered.
+        let said = Sight::wait_for(path, SHOWN)?;
+        match Sight::of_closed(path) {
+            Ok(closed) => return Ok(Some(closed)),
+            Err(LockError::Io(error)) => return Err(error),
+            Err(LockError::Held(_)) => {}
+        }
+        // Whoever has begun to open the store meanwhile has made the file before.
+        if said.is_some() || !path.join(SHOWN).exists() {
+            return Ok(None);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::lock::{Lock, LockError};
+use super::lock::{Lock, LockError, Unsaid};
 use super::{Mapping, Storage, StorageFile, reading};
 
 /// A directory of the operating system; the store's own is locked for this process.
@@ -33,18 +33,24 @@ impl Disk {
     pub(crate) fn open(path: &Path, reads: Reads) -> Result<Self, LockError> {
         make_durably(path)?;
         let directory = path.canonicalize()?;
-        let lock = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(directory.join(Self::LOCK))?;
-        let lock = Lock::of_writer(lock)?;
+        let lock = Lock::of_writer(to_lock(&directory.join(Self::LOCK))?)?;
         Ok(Self {
             directory,
             reads,
             _lock: Some(lock),
         })
+    }
+
+    /// The same, for one who is going to say something in a file: until then others can tell that
+    /// it was not said yet.
+    pub(crate) fn open_to_say(
+        path: &Path,
+        reads: Reads,
+        file: &str,
+    ) -> Result<(Self, Unsaid), LockError> {
+        make_durably(path)?;
+        let unsaid = Unsaid::of(to_lock(&path.join(file))?)?;
+        Ok((Self::open(path, reads)?, unsaid))
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -56,6 +62,13 @@ impl Disk {
         let reads = self.reads;
         Ok(Arc::new(DiskFile { file, reads }))
     }
+}
+
+/// A file to be locked, whatever is in it.
+fn to_lock(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true);
+    options.truncate(false).open(path)
 }
 
 /// The names of what is in a directory.

@@ -22,6 +22,31 @@ impl From<io::Error> for LockError {
     }
 }
 
+/// Whoever writes to a store holds it, from before the store is locked until a file says what it
+/// is to say: that file is locked.
+#[derive(Debug)]
+pub(crate) struct Unsaid(#[expect(dead_code, reason = "it is held")] Lock);
+
+/// While it is held nobody begins to open the store, and what its file says is what it is to say.
+#[derive(Debug)]
+pub(crate) struct Said(#[expect(dead_code, reason = "it is held")] Lock);
+
+impl Unsaid {
+    /// Waits until nobody else holds it, or relies on the file.
+    pub(super) fn of(file: File) -> io::Result<Self> {
+        file.lock()?;
+        Ok(Self(Lock(file)))
+    }
+}
+
+impl Said {
+    /// Waits until the file says it.
+    pub(super) fn of(file: File) -> io::Result<Self> {
+        file.lock_shared()?;
+        Ok(Self(Lock(file)))
+    }
+}
+
 impl Lock {
     /// Keeps everyone else out.
     pub(super) fn of_writer(file: File) -> Result<Self, LockError> {

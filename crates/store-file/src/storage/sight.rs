@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::disk::{Disk, names_in};
-use super::lock::{Lock, LockError};
+use super::lock::{Lock, LockError, Said};
 use super::{Storage, StorageFile, reading};
 
 /// A directory of the operating system that is looked at and never changed, nor are its files.
@@ -30,6 +30,14 @@ impl Sight {
             directory,
             _lock: lock,
         })
+    }
+
+    /// Waits until a file of the directory says what it is to say; none where there is no such file.
+    pub(crate) fn wait_for(path: &Path, file: &str) -> io::Result<Option<Said>> {
+        match File::open(path.join(file)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            file => Said::of(file?).map(Some),
+        }
     }
 
     /// A store's directory, whoever writes to it.

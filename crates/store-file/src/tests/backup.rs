@@ -1,6 +1,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use eventwire_store::{Append, EventType, NewEvent};
+
 use super::Run;
 use super::flips::{flip, trimmed, written};
 use super::reading::{Payloads, payloads};
@@ -12,8 +14,10 @@ use crate::format::Trim;
 use crate::inspection::inspect;
 use crate::number;
 use crate::segment;
-use crate::storage::Storage;
+use crate::shown::SHOWN;
 use crate::storage::simulated::{Fault, Simulated};
+use crate::storage::{Disk, Reads, Storage};
+use crate::store::FileStore;
 
 fn copy_of(engine: &Engine) -> Copy {
     let state = engine.log.read();
@@ -262,4 +266,50 @@ fn a_backup_ends_with_a_commit_that_was_shown() {
         assert_eq!(made.head, number::position(events));
     }
     assert!(in_doubt > 1, "no commit failed");
+}
+
+/// The power was lost, and what the writer says in `SHOWN` is from before; one that has begun to
+/// open the store has not said more yet.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_backup_beside_one_who_opens_the_store_waits_for_what_was_answered() {
+    use std::os::unix::fs::MetadataExt;
+    use std::{fs, thread};
+
+    let directory = tempfile::tempdir().unwrap();
+    let (path, to) = (directory.path().join("store"), directory.path().join("to"));
+    let shown = path.join(SHOWN);
+    let growth = crate::FileOptions::new().growth;
+    let append = || {
+        let event = NewEvent::new(EventType::new("posted").unwrap(), "hi");
+        Append::new().event(event)
+    };
+    let store = FileStore::open(&path).unwrap();
+    store.append_blocking(append()).unwrap();
+    let old = fs::read(&shown).unwrap();
+    let last = store.append_blocking(append()).unwrap().last();
+    drop(store);
+    fs::write(&shown, old).unwrap();
+
+    let (disk, unsaid) = Disk::open_to_say(&path, Reads::Copied, SHOWN).unwrap();
+    let inode = format!(":{} ", fs::metadata(&shown).unwrap().ino());
+    let made = thread::spawn({
+        let path = path.clone();
+        move || crate::backup(path, to, |_| {})
+    });
+    // The system's table of locks has those who wait.
+    let does_wait = |line: &str| line.contains("->") && line.contains(&inode);
+    let is_waiting = || {
+        fs::read_to_string("/proc/locks")
+            .unwrap()
+            .lines()
+            .any(does_wait)
+    };
+    while !made.is_finished() && !is_waiting() {
+        thread::yield_now();
+    }
+    let engine = Engine::open(Box::new(disk), growth, None).unwrap();
+    drop(unsaid);
+    assert_eq!(made.join().unwrap().unwrap().head, last);
+    drop(engine);
 }
