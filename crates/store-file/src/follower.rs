@@ -11,22 +11,29 @@ use eventwire_store::{
 
 use crate::error::OpenError;
 use crate::log::SharedLog;
-use crate::storage::{Sight, Storage};
+use crate::shown::SHOWN;
+use crate::storage::{Seen, Sight, Storage, Watch};
 use crate::trail::{Step, Trail};
 
 /// How soon it looks again after it has found something.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// How long it waits where nothing happens.
+/// How long it waits where nothing happens, and nobody says when something does.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
+
+/// How long it waits where the system says when something happens, should it not.
+const LONGEST_WATCH: Duration = Duration::from_secs(1);
 
 /// A store that another process writes, to be read in this one.
 ///
 /// It takes no lock and changes nothing. The writer need not be running; it may start, stop,
-/// crash and start again meanwhile. What is read is what the writer shows its own readers, at
-/// most some 25 ms later: nothing that is not durable, and so nothing that a writer that comes
+/// crash and start again meanwhile. What is read is what the writer shows its own readers, a
+/// moment later: nothing that is not durable, and so nothing that a writer that comes
 /// back does not have. What no writer of this version has shown yet is seen but for its last
 /// commit.
+///
+/// On Linux the system tells it that there is more (inotify), and it does nothing meanwhile. Where
+/// there is no such thing it looks every 25 ms, and every millisecond while there is more.
 ///
 /// Subscriptions end with [`ReadError::Closed`] when the log gets another epoch, for then it is
 /// another log, and when what is shown cannot be read.
@@ -58,15 +65,18 @@ pub struct FileFollower {
 struct Handle {
     log: Arc<SharedLog>,
     epoch: Epoch,
-    closing: Arc<Closing>,
+    waiting: Arc<Waiting>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Tells the thread that follows the log to end.
+/// Tells the thread that follows the log when to look, and when to end.
 #[derive(Debug, Default)]
-struct Closing {
+struct Waiting {
     is_closed: Mutex<bool>,
     changed: Condvar,
+    watch: Option<Watch>,
+    /// How long nothing is done where the watch has nothing to say.
+    at_most: Option<Duration>,
 }
 
 impl FileFollower {
@@ -77,7 +87,11 @@ impl FileFollower {
     /// # Errors
     /// [`OpenError`], where there is no store, or one that its writer would not open either.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let path = path.as_ref();
+        Self::open_watching(path.as_ref(), Some(LONGEST_WATCH))
+    }
+
+    /// Opens a store, and looks again after so long although nobody says that it has changed.
+    fn open_watching(path: &Path, at_most: Option<Duration>) -> Result<Self, OpenError> {
         let storage = Sight::of_open(path).map_err(|source| OpenError::Io {
             doing: "opening",
             path: path.to_owned(),
@@ -87,12 +101,16 @@ impl FileFollower {
         let trail = Trail::open(&storage)?;
         let log = Arc::clone(&trail.log);
         let epoch = trail.identity.epoch;
-        let closing = Arc::new(Closing::default());
+        let waiting = Arc::new(Waiting {
+            watch: Watch::of(path, SHOWN).ok(),
+            at_most,
+            ..Waiting::default()
+        });
         let thread = thread::Builder::new()
             .name("eventwire-follower".to_owned())
             .spawn({
-                let closing = Arc::clone(&closing);
-                move || follow(trail, &closing)
+                let waiting = Arc::clone(&waiting);
+                move || follow(trail, &waiting)
             })
             .map_err(|source| OpenError::Io {
                 doing: "starting the follower of",
@@ -103,7 +121,7 @@ impl FileFollower {
             handle: Arc::new(Handle {
                 log,
                 epoch,
-                closing,
+                waiting,
                 thread: Mutex::new(Some(thread)),
             }),
         })
@@ -118,7 +136,7 @@ impl FileFollower {
 
 impl Handle {
     fn close(&self) {
-        self.closing.close();
+        self.waiting.close();
         let thread = self
             .thread
             .lock()
@@ -140,11 +158,14 @@ impl Drop for Handle {
     }
 }
 
-impl Closing {
+impl Waiting {
     fn close(&self) {
         let mut is_closed = self.is_closed.lock().expect("no code panics in between");
         *is_closed = true;
         self.changed.notify_all();
+        if let Some(watch) = &self.watch {
+            watch.wake();
+        }
     }
 
     /// Waits; says whether to go on.
@@ -156,16 +177,29 @@ impl Closing {
             .expect("no code panics in between");
         !*is_closed
     }
+
+    /// Waits until something has changed; none where there is nobody to say so.
+    fn watch(&self) -> Option<Seen> {
+        self.watch.as_ref()?.wait(self.at_most).ok()
+    }
 }
 
-fn follow(mut trail: Trail, closing: &Closing) {
+fn follow(mut trail: Trail, waiting: &Waiting) {
     let mut pause = SHORTEST_PAUSE;
-    while closing.pause(pause) {
+    while waiting.pause(pause) {
         match trail.step() {
-            Ok(Step::Same) => {
-                trail.look_around();
-                pause = (pause * 2).min(LONGEST_PAUSE);
-            }
+            Ok(Step::Same) => match waiting.watch() {
+                Some(seen) => {
+                    pause = Duration::ZERO;
+                    if seen.names {
+                        trail.look_everywhere();
+                    }
+                }
+                None => {
+                    trail.look_around();
+                    pause = (pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
+                }
+            },
             Ok(Step::Moved) => pause = SHORTEST_PAUSE,
             Ok(Step::Ended) | Err(_) => break,
         }
@@ -215,5 +249,35 @@ impl EventStore for FileFollower {
         capabilities.query_guards = false;
         capabilities.consumed = false;
         capabilities
+    }
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::store::FileStore;
+    use eventwire_store::{EventType, NewEvent};
+    use futures_executor::block_on;
+
+    /// One that never looks by itself: what it is not told of, it waits for for ever.
+    #[test]
+    fn a_follower_is_told_of_each_commit() {
+        let directory = tempfile::tempdir().unwrap();
+        let append = || {
+            let event = NewEvent::new(EventType::new("posted").unwrap(), "hi");
+            Append::new().event(event)
+        };
+        FileStore::open(directory.path()).unwrap().close();
+        let follower = FileFollower::open_watching(directory.path(), None).unwrap();
+        for _ in 0..3 {
+            // The writer comes and goes.
+            let store = FileStore::open(directory.path()).unwrap();
+            for _ in 0..10 {
+                let done = block_on(store.append(append())).unwrap();
+                block_on(follower.wait_for(done.last())).unwrap();
+            }
+        }
+        follower.close();
+        assert!(follower.handle.waiting.watch.is_some());
     }
 }

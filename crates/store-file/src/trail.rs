@@ -81,6 +81,13 @@ impl Trail {
         }
     }
 
+    /// Looks at all segments that were left, in the same way.
+    pub(crate) fn look_everywhere(&mut self) {
+        if self.is_outdated() {
+            drop(self.begin_anew());
+        }
+    }
+
     /// Takes in what is shown since.
     ///
     /// # Errors

@@ -9,12 +9,14 @@ mod reading;
 mod sight;
 #[cfg(test)]
 pub(crate) mod simulated;
+mod watch;
 
 pub(crate) use disk::{Disk, Reads, names_in};
 pub(crate) use followed::{Beginning, Followed};
 pub(crate) use lock::LockError;
 pub(crate) use map::Mapping;
 pub(crate) use sight::Sight;
+pub(crate) use watch::{Seen, Watch};
 
 use std::fmt;
 use std::io;
