@@ -6,7 +6,7 @@ use hashbrown::HashTable;
 
 /// Streams that were trimmed, in the order of their last changes.
 ///
-/// There may be a million of them, so that each takes little: some 70 bytes, with a name of up to
+/// There may be a million of them, so that each takes little: some 80 bytes, with a name of up to
 /// 23.
 ///
 /// Invariant: the numbers and the places of `entries` rise. Those that have a stream are in
