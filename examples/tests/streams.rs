@@ -59,7 +59,8 @@ impl Served {
         options: FeedOptions,
         change: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
     ) -> Self {
-        let flags = ["test", "--listen", "127.0.0.1:0"];
+        // Nobody is cut off for taking nothing, however slow this machine is.
+        let flags = ["test", "--listen", "127.0.0.1:0", "--stalled-after", "1h"];
         let flags = flags.iter().chain(mode.flags());
         let server = Server::bind(ListenOptions::parse_from(flags)).await;
         let server = server.expect("a port is free");
