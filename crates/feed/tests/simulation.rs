@@ -1,5 +1,6 @@
-//! Readers that are slow, cut off, moved to another server and told to begin anew, while events
-//! are appended and dropped: each has seen exactly what matches, in order, or was told of a gap.
+//! Readers that are slow, cut off, moved to another server or to another log, and told to begin
+//! anew, while events are appended and dropped: each has seen exactly what matches, in order, or was
+//! told of a gap.
 
 #![allow(
     clippy::unwrap_used,
@@ -12,7 +13,7 @@ use std::time::Duration;
 
 use eventwire_feed::{Feed, FeedOptions, Follow, Format, FrameStream, From, Look, Present, Views};
 use eventwire_store::{
-    Append, Category, Cursor, EventStore, EventType, Keep, MemoryStore, NewEvent, Query,
+    Append, Category, Cursor, EventStore, EventType, Keep, MemoryStore, NewEvent, Position, Query,
     RecordedEvent, Retention, StreamName, Tag,
 };
 use futures_util::{FutureExt, StreamExt};
@@ -29,8 +30,8 @@ enum Step {
     Read { reader: usize, frames: usize },
     /// A reader's frames are sent and do not arrive; its connection breaks.
     Lose { reader: usize, frames: usize },
-    /// The server ends and another one takes over.
-    Restart,
+    /// The server ends and another one takes over, of the same log or of the other.
+    Restart { is_other_log: bool },
     /// The log drops all but its last events.
     Trim { keep: usize },
     /// Time passes.
@@ -43,7 +44,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (1..6_usize).prop_map(Step::Turn),
         8 => (0..8_usize, 1..6_usize).prop_map(|(reader, frames)| Step::Read { reader, frames }),
         2 => (0..8_usize, 0..4_usize).prop_map(|(reader, frames)| Step::Lose { reader, frames }),
-        1 => Just(Step::Restart),
+        1 => any::<bool>().prop_map(|is_other_log| Step::Restart { is_other_log }),
         1 => (1..6_usize).prop_map(|keep| Step::Trim { keep }),
         2 => (1..20_u64).prop_map(|seconds| Step::Wait { seconds }),
     ]
@@ -102,52 +103,98 @@ struct Reader {
     frames: Option<FrameStream>,
     /// The last id that arrived.
     place: Option<Cursor>,
-    /// The payloads that arrived.
+    /// Whether it is to be told first that its place is of another log.
+    is_elsewhere: bool,
+    /// Whether what comes next is the first that is held.
+    is_at_beginning: bool,
+    /// The payloads that arrived, of the log that its place is in.
     seen: Vec<u64>,
     /// Places after which, and up to which, events may be missing.
     gaps: Vec<(u64, u64)>,
 }
 
+/// A store, and what it is to hold.
+struct Log {
+    store: MemoryStore,
+    /// How far it was dropped.
+    dropped_to: u64,
+    /// The stream and the type of each event that was appended; the first is at place 1.
+    events: Vec<(usize, usize)>,
+}
+
 /// Everything, in one place.
 struct World {
-    store: MemoryStore,
+    logs: [Log; 2],
+    /// Which of them is served.
+    served: usize,
     options: FeedOptions,
     feed: Feed,
     views: Arc<Views<Hides>>,
     readers: Vec<Reader>,
-    /// How far the log was dropped.
-    dropped_to: u64,
-    /// The events that were appended; the first is at place 1.
-    log: Vec<(usize, usize)>,
 }
 
 fn place_of(cursor: Cursor) -> u64 {
     cursor.position.to_string().parse().unwrap()
 }
 
+impl Log {
+    fn new() -> Self {
+        Self {
+            store: MemoryStore::new(),
+            dropped_to: 0,
+            events: Vec::new(),
+        }
+    }
+
+    fn beginning(&self) -> Cursor {
+        Cursor {
+            epoch: self.store.epoch(),
+            position: Position::ORIGIN,
+        }
+    }
+}
+
 impl Reader {
-    /// One block arrives.
-    fn take(&mut self, block: &str, dropped_to: u64) {
+    /// One block of a log arrives.
+    fn take(&mut self, block: &str, log: &Log) {
         let field = |name: &str| {
             let mut lines = block.lines();
             lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
         };
-        let before = self.place.map_or(0, place_of);
         let id: Cursor = field("id")
             .expect("every block has a place")
             .parse()
             .unwrap();
-        assert!(
-            self.place.is_none_or(|place| place.position <= id.position),
-            "back to {id}"
-        );
-        if self.place.is_none() {
-            // It asked for what is held, and that is what is held by now.
-            self.gaps.push((0, dropped_to));
+        if std::mem::take(&mut self.is_elsewhere) {
+            let (asked, beginning) = (self.place.unwrap(), log.beginning());
+            let data =
+                format!(r#"{{"requested":"{asked}","resumed_at":"{beginning}","reason":"epoch"}}"#);
+            assert_eq!(field("event"), Some("eventwire.gap"));
+            assert_eq!((field("data"), id), (Some(&*data), beginning));
+            self.place = Some(id);
+            self.is_at_beginning = true;
+            self.seen.clear();
+            self.gaps.clear();
+            return;
         }
+        assert!(
+            self.place
+                .is_none_or(|place| place.epoch == id.epoch && place.position <= id.position),
+            "from {:?} to {id}",
+            self.place
+        );
+        if std::mem::take(&mut self.is_at_beginning) {
+            // It asked for what is held, and that is what is held by now.
+            self.gaps.push((0, log.dropped_to));
+        }
+        let before = self.place.map_or(0, place_of);
         self.place = Some(id);
         match field("event").unwrap() {
-            "eventwire.gap" => self.gaps.push((before, place_of(id))),
+            "eventwire.gap" => {
+                let data = field("data").unwrap();
+                assert!(data.ends_with(r#""reason":"retention"}"#), "{data}");
+                self.gaps.push((before, place_of(id)));
+            }
             "eventwire.progress" => {}
             _ => {
                 let data = field("data").unwrap();
@@ -167,11 +214,12 @@ impl Reader {
 
 impl World {
     async fn new(ring: usize, ring_bytes: u64, readers: &[(usize, usize, bool)]) -> Self {
-        let store = MemoryStore::new();
+        let logs = [Log::new(), Log::new()];
         let options = FeedOptions::default()
             .ring(NonZeroUsize::new(ring).unwrap())
             .ring_bytes(ring_bytes);
-        let feed = Feed::start(store.clone(), options.clone()).await.unwrap();
+        let feed = Feed::start(logs[0].store.clone(), options.clone());
+        let feed = feed.await.unwrap();
         let reader = |(query, hidden, is_cloud): &(usize, usize, bool)| Reader {
             query: queries()[*query].clone(),
             hidden: (*hidden < 3).then_some(*hidden),
@@ -182,33 +230,33 @@ impl World {
             },
             frames: None,
             place: None,
+            is_elsewhere: false,
+            is_at_beginning: true,
             seen: Vec::new(),
             gaps: Vec::new(),
         };
         Self {
-            store,
+            logs,
+            served: 0,
             options,
             feed,
             views: Arc::new(Views::new(Hides)),
             readers: readers.iter().map(reader).collect(),
-            dropped_to: 0,
-            log: Vec::new(),
         }
     }
 
     async fn take(&mut self, step: &Step) {
+        let log = &mut self.logs[self.served];
         match *step {
             Step::Append {
                 stream: to,
                 kind: of,
             } => {
-                self.log.push((to, of));
-                let event = NewEvent::new(kind(of), self.log.len().to_string());
-                let event = event.tag(tag(self.log.len()));
-                self.store
-                    .append(Append::to(stream(to)).event(event))
-                    .await
-                    .unwrap();
+                log.events.push((to, of));
+                let number = log.events.len();
+                let event = NewEvent::new(kind(of), number.to_string()).tag(tag(number));
+                let append = Append::to(stream(to)).event(event);
+                log.store.append(append).await.unwrap();
             }
             Step::Turn(turns) => turn(turns).await,
             Step::Read { reader, frames } => self.read(reader, frames, true),
@@ -217,20 +265,20 @@ impl World {
                 let index = reader % self.readers.len();
                 self.readers[index].frames = None;
             }
-            Step::Restart => {
+            Step::Restart { is_other_log } => {
                 for reader in &mut self.readers {
                     reader.frames = None;
                 }
-                let next = Feed::start(self.store.clone(), self.options.clone()).await;
-                self.feed = next.unwrap();
+                if is_other_log {
+                    self.served = 1 - self.served;
+                }
+                let store = self.logs[self.served].store.clone();
+                self.feed = Feed::start(store, self.options.clone()).await.unwrap();
             }
             Step::Trim { keep } => {
-                let trimmed = self
-                    .store
-                    .trim_log(Keep::all().max_events(keep))
-                    .await
-                    .unwrap();
-                self.dropped_to = trimmed.dropped_to.to_string().parse().unwrap();
+                let kept = Keep::all().max_events(keep);
+                let trimmed = log.store.trim_log(kept).await.unwrap();
+                log.dropped_to = trimmed.dropped_to.to_string().parse().unwrap();
             }
             Step::Wait { seconds } => tokio::time::sleep(Duration::from_secs(seconds)).await,
         }
@@ -240,8 +288,12 @@ impl World {
     fn read(&mut self, reader: usize, frames: usize, arrives: bool) {
         let index = reader % self.readers.len();
         let reader = &mut self.readers[index];
+        let log = &self.logs[self.served];
         let stream = reader.frames.get_or_insert_with(|| {
             let from = reader.place.map_or(From::Beginning, From::Cursor);
+            let epoch = log.store.epoch();
+            reader.is_elsewhere = reader.place.is_some_and(|place| place.epoch != epoch);
+            reader.is_at_beginning = reader.place.is_none();
             let follow = Follow::new(reader.query.clone())
                 .from(from)
                 .format(reader.format);
@@ -259,7 +311,7 @@ impl World {
         for frame in taken.iter().filter(|_| arrives) {
             let text = std::str::from_utf8(frame.as_bytes()).unwrap();
             for block in text.split_terminator("\n\n") {
-                reader.take(block, self.dropped_to);
+                reader.take(block, log);
             }
         }
     }
@@ -285,9 +337,14 @@ impl World {
     /// Nobody has seen what it should not have, or out of order, or too little.
     fn check(&self) {
         for (which, reader) in self.readers.iter().enumerate() {
-            let up_to = reader.place.map_or(0, place_of);
-            let wanted = (1..=up_to)
-                .zip(&self.log)
+            let Some(place) = reader.place else {
+                assert!(reader.seen.is_empty());
+                continue;
+            };
+            let mut logs = self.logs.iter();
+            let log = logs.find(|log| log.store.epoch() == place.epoch).unwrap();
+            let wanted = (1..=place_of(place))
+                .zip(&log.events)
                 .filter(|(place, event)| Self::is_for(reader, *place, **event))
                 .map(|(place, _)| place);
             let mut seen = reader.seen.iter().copied().peekable();
@@ -337,13 +394,14 @@ fn simulate(ring: usize, ring_bytes: u64, readers: &[(usize, usize, bool)], step
             turn(20).await;
         }
         world.check();
-        let end = u64::try_from(world.log.len()).unwrap();
+        let log = &world.logs[world.served];
+        let end = Cursor {
+            epoch: log.store.epoch(),
+            position: log.store.head().await.unwrap(),
+        };
         for reader in &world.readers {
-            assert_eq!(
-                reader.place.map_or(0, place_of),
-                end,
-                "it is not told the end"
-            );
+            let place = reader.place.unwrap_or(log.beginning());
+            assert_eq!(place, end, "it is not told the end");
         }
     });
 }
