@@ -61,6 +61,7 @@ pub struct FrameStream {
     pub(crate) ends_at: Option<Instant>,
     /// What is said at the end, where the feed closes.
     pub(crate) farewell: Option<Frame>,
+    pub(crate) audience: Audience,
     pub(crate) stage: Stage,
     /// What its life is told under.
     span: Span,
@@ -80,12 +81,30 @@ fn first_look(feed: &Shared, told: Option<Position>) -> Duration {
     }
 }
 
+/// Who is sent what a stream yields, as they are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Audience {
+    /// Nobody yet: it was never polled.
+    Nobody { is_resumed: bool },
+    /// One client, who is open for as long as the stream.
+    One,
+    /// So many, each counted by its [`Part`](crate::Part).
+    Many(u32),
+}
+
+impl Audience {
+    pub(crate) fn clients(self) -> u32 {
+        match self {
+            Self::Nobody { .. } => 0,
+            Self::One => 1,
+            Self::Many(clients) => clients,
+        }
+    }
+}
+
 pub(crate) enum Stage {
     Locate(Pin<Box<dyn Future<Output = Result<Located, ReadError>> + Send>>),
-    History {
-        events: EventStream,
-        _behind: Behind,
-    },
+    History { events: EventStream, behind: Behind },
     Live(Live),
     Ended(Ending),
 }
@@ -142,7 +161,6 @@ impl FrameStream {
             From::Beginning | From::End => None,
         };
         let span = tracing::debug_span!("event_stream", query = ?follow.query, ?from);
-        feed.meters.opened(told.is_some());
         Self {
             query: follow.query,
             presentation: follow.presentation,
@@ -157,6 +175,9 @@ impl FrameStream {
                 .max_age
                 .and_then(|age| Instant::now().checked_add(age)),
             farewell: control::farewell(&feed.options),
+            audience: Audience::Nobody {
+                is_resumed: told.is_some(),
+            },
             stage: Stage::Locate(Box::pin(async move {
                 tokio::select! {
                     located = locate(&*store, from) => located,
@@ -168,11 +189,10 @@ impl FrameStream {
         }
     }
 
-    /// A stream like another one, after a place that its client knows.
-    pub(crate) fn resumed_after(other: &Self, after: Position, ends_at: Option<Instant>) -> Self {
+    /// A stream like another one for one of its clients, after a place that this one knows.
+    pub(crate) fn after(other: &Self, after: Position, ends_at: Option<Instant>) -> Self {
         let feed = Arc::clone(&other.feed);
         let span = tracing::debug_span!("event_stream", query = ?other.query, %after);
-        feed.meters.opened(true);
         Self {
             query: other.query.clone(),
             presentation: other.presentation.clone(),
@@ -185,6 +205,7 @@ impl FrameStream {
             is_idle: true,
             ends_at,
             farewell: control::farewell(&feed.options),
+            audience: Audience::One,
             stage: Stage::Live(Live::after(&feed, &other.query, after)),
             span,
             feed,
@@ -205,7 +226,7 @@ impl FrameStream {
         let events = self.feed.store.read(self.query.clone(), options);
         Stage::History {
             events,
-            _behind: self.feed.meters.behind(),
+            behind: self.feed.meters.behind(self.audience.clients()),
         }
     }
 
@@ -237,7 +258,8 @@ impl FrameStream {
 
     fn send_gap(&mut self, gap: Gap) {
         tracing::debug!(?gap, "told of a gap");
-        self.feed.meters.told_of(gap.reason);
+        let clients = self.audience.clients();
+        self.feed.meters.told_of(gap.reason, clients);
         self.told = Some(gap.resumed_at.position);
         self.send(control::gap(gap));
     }
@@ -316,7 +338,7 @@ impl FrameStream {
                 last,
                 events,
             }))) => {
-                self.feed.meters.took(events);
+                self.feed.meters.took(events, self.audience.clients());
                 if last.is_some() {
                     self.told = last;
                     self.send(frame);
@@ -324,12 +346,13 @@ impl FrameStream {
             }
             // The ring wakes by topic; only the query knows whether the whole of it matches.
             Some(Ok(FromRing::Event(live))) if self.query.matches(live.event().as_ref()) => {
-                self.feed.meters.took(1);
+                self.feed.meters.took(1, self.audience.clients());
                 self.send_event(live.event(), Some(&live));
             }
             Some(Ok(FromRing::Event(_))) => {}
             Some(Err(lagged)) => {
-                self.feed.meters.fell_behind(lagged.missed);
+                let clients = self.audience.clients();
+                self.feed.meters.fell_behind(lagged.missed, clients);
                 tracing::debug!(?lagged, after = %self.cursor, "back to the log");
                 self.stage = self.resumed();
             }
@@ -387,10 +410,14 @@ impl Stream for FrameStream {
         let this = self.get_mut();
         let span = this.span.clone();
         let _entered = span.enter();
+        if let Audience::Nobody { is_resumed } = this.audience {
+            this.audience = Audience::One;
+            this.feed.meters.opened(is_resumed);
+        }
         let mut steps = 0;
         loop {
             if let Some(frame) = this.ready.pop_front() {
-                this.feed.meters.sent(&frame);
+                this.feed.meters.sent(&frame, this.audience.clients());
                 return Poll::Ready(Some(Ok(frame)));
             }
             let has_ended = matches!(this.stage, Stage::Ended(_));
@@ -430,9 +457,11 @@ impl Stream for FrameStream {
 
 impl Drop for FrameStream {
     fn drop(&mut self) {
-        let ending = self.ending();
-        self.feed.meters.ended(ending);
-        tracing::debug!(parent: &self.span, cursor = %self.cursor, ?ending, "ended");
+        if self.audience == Audience::One {
+            let ending = self.ending();
+            self.feed.meters.ended(ending);
+            tracing::debug!(parent: &self.span, cursor = %self.cursor, ?ending, "ended");
+        }
     }
 }
 

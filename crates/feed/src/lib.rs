@@ -25,6 +25,7 @@ pub use feed::{Feed, FeedOptions};
 pub use follow::{Follow, From};
 pub use frames::{FeedError, FrameStream};
 pub use locate::{Gap, GapReason, Located, locate};
+pub use meters::Ending;
 pub use offer::Offer;
 pub use present::{Look, Present, View, Views};
-pub use sharing::{Common, Merge};
+pub use sharing::{Common, Merge, Part};

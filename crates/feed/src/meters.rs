@@ -6,9 +6,9 @@ pub(crate) use counted::{Behind, Meters};
 #[cfg(not(feature = "metrics"))]
 pub(crate) use silent::{Behind, Meters};
 
-/// How a stream ended.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Ending {
+/// How a stream ended, as it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
     /// The feed or its time was over, and it has said so.
     Ended,
     /// The store could not be read.
@@ -63,12 +63,23 @@ mod counted {
         failures: Counter,
     }
 
-    /// A stream that reads the log, as long as it does.
-    pub(crate) struct Behind(Gauge);
+    /// So many clients for whom the log is read, as long as it is.
+    pub(crate) struct Behind {
+        gauge: Gauge,
+        clients: u32,
+    }
+
+    impl Behind {
+        pub(crate) fn set(&mut self, clients: u32) {
+            self.gauge
+                .increment(f64::from(clients) - f64::from(self.clients));
+            self.clients = clients;
+        }
+    }
 
     impl Drop for Behind {
         fn drop(&mut self) {
-            self.0.decrement(1);
+            self.set(0);
         }
     }
 
@@ -157,30 +168,32 @@ mod counted {
             counter!(ENDED, "how" => how).increment(1);
         }
 
-        pub(crate) fn behind(&self) -> Behind {
-            self.behind.increment(1);
-            Behind(self.behind.clone())
+        pub(crate) fn behind(&self, clients: u32) -> Behind {
+            let gauge = self.behind.clone();
+            let mut behind = Behind { gauge, clients: 0 };
+            behind.set(clients);
+            behind
         }
 
         /// So many events of the ring were taken together.
-        pub(crate) fn took(&self, events: usize) {
-            self.waited.record(events as f64);
+        pub(crate) fn took(&self, events: usize, clients: u32) {
+            record(&self.waited, events as f64, clients);
         }
 
-        pub(crate) fn sent(&self, frame: &Frame) {
+        pub(crate) fn sent(&self, frame: &Frame, clients: u32) {
             let bytes = frame.len();
-            self.frames.record(bytes as f64);
+            record(&self.frames, bytes as f64, clients);
             let bytes = u64::try_from(bytes).expect("a length in memory fits 64 bits");
-            self.sent.increment(bytes);
+            self.sent.increment(bytes * u64::from(clients));
         }
 
-        pub(crate) fn told_of(&self, reason: GapReason) {
-            counter!(GAPS, "reason" => reason.as_str()).increment(1);
+        pub(crate) fn told_of(&self, reason: GapReason, clients: u32) {
+            counter!(GAPS, "reason" => reason.as_str()).increment(clients.into());
         }
 
-        pub(crate) fn fell_behind(&self, missed: u64) {
-            self.catch_ups.increment(1);
-            self.missed.record(missed as f64);
+        pub(crate) fn fell_behind(&self, missed: u64, clients: u32) {
+            self.catch_ups.increment(clients.into());
+            record(&self.missed, missed as f64, clients);
         }
 
         pub(crate) fn published(&self, (events, bytes): (usize, u64)) {
@@ -192,6 +205,12 @@ mod counted {
         pub(crate) fn failed(&self) {
             self.failures.increment(1);
         }
+    }
+
+    /// The same for each client.
+    fn record(histogram: &Histogram, value: f64, clients: u32) {
+        let clients = usize::try_from(clients).expect("who is counted is in memory");
+        histogram.record_many(value, clients);
     }
 }
 
@@ -208,6 +227,10 @@ mod silent {
     /// Nobody is told.
     pub(crate) struct Behind;
 
+    impl Behind {
+        pub(crate) fn set(&mut self, _: u32) {}
+    }
+
     impl Meters {
         pub(crate) fn new() -> Self {
             Self
@@ -217,17 +240,17 @@ mod silent {
 
         pub(crate) fn ended(&self, _: Ending) {}
 
-        pub(crate) fn behind(&self) -> Behind {
+        pub(crate) fn behind(&self, _: u32) -> Behind {
             Behind
         }
 
-        pub(crate) fn took(&self, _: usize) {}
+        pub(crate) fn took(&self, _: usize, _: u32) {}
 
-        pub(crate) fn sent(&self, _: &Frame) {}
+        pub(crate) fn sent(&self, _: &Frame, _: u32) {}
 
-        pub(crate) fn told_of(&self, _: GapReason) {}
+        pub(crate) fn told_of(&self, _: GapReason, _: u32) {}
 
-        pub(crate) fn fell_behind(&self, _: u64) {}
+        pub(crate) fn fell_behind(&self, _: u64, _: u32) {}
 
         pub(crate) fn published(&self, _: (usize, u64)) {}
 

@@ -368,7 +368,7 @@ async fn streams_of_different_views_have_nothing_in_common_and_a_fork_keeps_its_
     append(&store, "n", 4).await;
     append(&store, "secret", 4).await;
     settle().await;
-    let mut fork = streams[1].fork(after, None);
+    let mut fork = streams[1].fork(after, again[1].part());
     assert_eq!(shown(&mut fork).0, ["part 2"]);
     assert_eq!(shown(&mut streams[1]).0, ["part 2"]);
 }

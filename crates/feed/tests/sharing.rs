@@ -10,7 +10,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use eventwire_feed::{Feed, FeedOptions, Follow, FrameStream, From, Merge};
+use eventwire_feed::{Feed, FeedOptions, Follow, FrameStream, From, Merge, Part};
 use eventwire_store::{Append, EventStore, EventType, MemoryStore, NewEvent, Position, Query};
 use futures_util::{Stream, StreamExt};
 use tokio::time::Instant;
@@ -39,6 +39,13 @@ fn drain(frames: &mut FrameStream) -> String {
         text.push_str(str::from_utf8(frame.as_bytes()).unwrap());
     }
     text
+}
+
+/// What is of one client alone, of a stream that it had for itself.
+fn part(feed: &Feed, follow: Follow) -> Part {
+    let mut own = feed.follow(follow);
+    drain(&mut own);
+    own.part()
 }
 
 fn of_type(name: &str) -> Query {
@@ -123,11 +130,13 @@ async fn a_fork_goes_on_after_its_place_however_far_the_ring_has_gone() {
     let first = append(&store, "a", "1").await;
     let mut shared = feed.follow(Follow::new(Query::all()).from(From::Beginning));
     drain(&mut shared);
-    let mut waiting = shared.fork(first, None);
+    let everything = Follow::new(Query::all()).from(From::Beginning);
+    let part = |follow: Follow| part(&feed, follow);
+    let mut waiting = shared.fork(first, part(everything.clone()));
     for data in ["2", "3", "4", "5", "6"] {
         append(&store, "a", data).await;
     }
-    let mut late = shared.fork(first, None);
+    let mut late = shared.fork(first, part(everything.clone()));
     for fork in [&mut waiting, &mut late] {
         // Its first polls read the log.
         let text = drain(fork);
@@ -137,8 +146,9 @@ async fn a_fork_goes_on_after_its_place_however_far_the_ring_has_gone() {
             .collect();
         assert_eq!(data, ["2", "3", "4", "5", "6"]);
     }
-    let end = Instant::now() + Duration::from_secs(5);
-    let ending = shared.fork(first, Some(end));
+    let age = Duration::from_secs(5);
+    let end = Instant::now() + age;
+    let ending = shared.fork(first, part(everything.max_age(age)));
     let blocks: Vec<_> = ending.collect().await;
     assert_eq!(Instant::now(), end);
     assert!(blocks.iter().all(Result::is_ok));
@@ -150,8 +160,10 @@ async fn what_is_shared_says_no_farewell_but_draws_one_for_each() {
     let (_store, feed) = fresh(FeedOptions::default().return_within(spread)).await;
     let age = Duration::from_secs(60);
     let mut shared = feed.follow(Follow::new(Query::all()).max_age(age));
-    assert_eq!(shared.part(), Some(Instant::now() + age));
+    let end = Instant::now() + age;
     drain(&mut shared);
+    let part = shared.part();
+    assert_eq!(part.ends_at(), Some(end));
     assert_eq!(shared.farewell(), None, "the feed is open");
     feed.close().await;
     assert!(shared.next().await.is_none());

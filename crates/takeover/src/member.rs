@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use eventwire_feed::FrameStream;
+use eventwire_feed::{Ending, FrameStream, Part};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -34,8 +34,6 @@ pub(crate) struct Member<S> {
     /// When the socket last took something, or was last offered something.
     moved_at: Instant,
     heartbeat: Duration,
-    /// When its time is over, where its stream does not know.
-    pub(crate) ends_at: Option<Instant>,
     received: usize,
     /// When it is looked after next.
     pub(crate) alarm: Alarm,
@@ -47,11 +45,26 @@ pub(crate) enum Stage {
     /// What its own stream has.
     Own(Box<FrameStream>),
     /// What a group has.
-    Shared { group: usize, place: usize },
+    Shared {
+        group: usize,
+        place: usize,
+        part: Part,
+    },
     /// Nothing more; what was written last is on its way.
     Ending,
     /// Nothing more, and it has been told.
     Closing,
+}
+
+impl Stage {
+    /// It is over, and counts as one that ended so, unless it was over before.
+    pub(crate) fn end(self, ending: Ending) {
+        match self {
+            Self::Own(mut frames) => frames.part().end(ending),
+            Self::Shared { part, .. } => part.end(ending),
+            Self::Ending | Self::Closing => {}
+        }
+    }
 }
 
 /// The client is gone, or is to be.
@@ -86,11 +99,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
             rest: Bytes::new(),
             moved_at: now,
             heartbeat: heartbeat.max(SHORTEST),
-            ends_at: None,
             received: 0,
             alarm: Alarm::void(now),
             _held: held,
         }
+    }
+
+    /// Lets go of it. Its stream counts as one that ended so.
+    pub(crate) fn end(self, ending: Ending) {
+        self.stage.end(ending);
     }
 
     /// Begins its silence anew.
@@ -201,7 +218,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
         // No interval that is counted in centuries comes to its end.
         let never = Duration::from_secs(1 << 32);
         let heartbeat = self.moved_at + self.heartbeat.min(never);
-        self.ends_at.map_or(heartbeat, |end| end.min(heartbeat))
+        self.ends_at().map_or(heartbeat, |end| end.min(heartbeat))
+    }
+
+    /// When its time is over, where its stream does not see to it.
+    fn ends_at(&self) -> Option<Instant> {
+        match &self.stage {
+            Stage::Shared { part, .. } => part.ends_at(),
+            Stage::Own(_) | Stage::Ending | Stage::Closing => None,
+        }
     }
 
     /// What is due now.
@@ -210,7 +235,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
             Due::Nothing
         } else if matches!(self.stage, Stage::Closing) || self.is_held_up() {
             Due::Cut
-        } else if self.ends_at.is_some_and(|end| end <= now) {
+        } else if self.ends_at().is_some_and(|end| end <= now) {
             Due::End
         } else {
             Due::Heartbeat

@@ -14,6 +14,11 @@ pub(crate) struct Roll {
 }
 
 impl Roll {
+    /// How many there are.
+    pub(crate) fn len(&self) -> u32 {
+        u32::try_from(self.keys.len()).expect("a process has fewer sockets")
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.keys.is_empty()
     }

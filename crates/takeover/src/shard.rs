@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eventwire_feed::{Common, FrameStream, Merge};
+use eventwire_feed::{Common, Ending, FrameStream, Merge};
 use eventwire_sse::Frame;
 use slab::Slab;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -195,7 +195,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         self.keep_chunk(chunk);
         match (sent, then) {
             (None, _) | (_, Then::Ended) => {}
-            (Some(()), Then::Failed) => self.remove(key),
+            (Some(()), Then::Failed) => self.cut_off(key, Ending::Failed),
             (Some(()), Then::More) => self.enqueue(Target::Member(key)),
             (Some(()), Then::Pending) => self.join(key, now),
         }
@@ -225,9 +225,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
                 }
             }
             Merge::Level(untold) => {
-                member.ends_at = frames.part();
+                let part = frames.part();
                 let place = group.roll.add(key);
-                member.stage = Stage::Shared { group: at, place };
+                member.stage = Stage::Shared {
+                    group: at,
+                    place,
+                    part,
+                };
                 if let Some(frame) = untold {
                     self.send_frame(key, frame, now);
                 }
@@ -240,16 +244,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
     fn found(&mut self, key: usize, common: Common) {
         let at = self.groups.vacant();
         let member = &mut self.members[key];
-        let shared = Stage::Shared {
-            group: at,
-            place: 0,
-        };
-        let Stage::Own(mut frames) = std::mem::replace(&mut member.stage, shared) else {
+        let Stage::Own(mut frames) = std::mem::replace(&mut member.stage, Stage::Ending) else {
             unreachable!("who joins has a stream of its own");
         };
-        member.ends_at = frames.part();
         let mut roll = Roll::default();
-        roll.add(key);
+        member.stage = Stage::Shared {
+            group: at,
+            place: roll.add(key),
+            part: frames.part(),
+        };
         self.groups.insert(Group {
             frames: *frames,
             waker: waker(&self.wakes, Target::Group(at)),
@@ -267,6 +270,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
             return;
         };
         group.is_queued = false;
+        group.frames.send_to(group.roll.len());
         let then = gather(&mut group.frames, &group.waker, &mut self.frames);
         if self.frames.is_empty() && then == Then::Pending {
             return;
@@ -301,7 +305,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         };
         let member = &mut self.members[key];
         if round.then == Then::Failed && round.chunk.is_empty() {
-            self.remove(key);
+            self.cut_off(key, Ending::Failed);
         } else if round.then == Then::Ended && round.chunk.is_empty() {
             let farewell = group.frames.farewell();
             self.end(key, farewell, now);
@@ -369,7 +373,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
 
     fn is_due_in_round(&self, key: usize) -> bool {
         match self.members[key].stage {
-            Stage::Shared { group, place } => self.groups[group].roll.is_due(place),
+            Stage::Shared { group, place, .. } => self.groups[group].roll.is_due(place),
             _ => false,
         }
     }
@@ -378,7 +382,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
     fn end(&mut self, key: usize, last: Option<Frame>, now: Instant) {
         self.leave_group(key);
         let member = &mut self.members[key];
-        member.stage = Stage::Ending;
+        std::mem::replace(&mut member.stage, Stage::Ending).end(Ending::Ended);
         let mut chunk = Vec::new();
         if let Some(frame) = last {
             chunk::put(&mut chunk, &[frame]);
@@ -422,39 +426,61 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
 
     /// Gives a member of a group a stream of its own, from the place of the group on.
     fn go_alone(&mut self, key: usize) {
-        let member = &mut self.members[key];
-        let Stage::Shared { group, .. } = member.stage else {
-            return;
-        };
-        let shared = &self.groups[group].frames;
-        let frames = shared.fork(shared.cursor(), member.ends_at.take());
-        self.leave_group(key);
-        self.members[key].stage = Stage::Own(Box::new(frames));
+        let stage = &mut self.members[key].stage;
+        match std::mem::replace(stage, Stage::Ending) {
+            Stage::Shared { group, place, part } => {
+                let shared = &self.groups[group].frames;
+                *stage = Stage::Own(Box::new(shared.fork(shared.cursor(), part)));
+                self.strike(group, place);
+            }
+            other => *stage = other,
+        }
     }
 
     /// Takes a member off its group's roll; its stage is the caller's to set.
     fn leave_group(&mut self, key: usize) {
-        let Stage::Shared { group: at, place } = self.members[key].stage else {
-            return;
-        };
+        if let Stage::Shared { group, place, .. } = self.members[key].stage {
+            self.strike(group, place);
+        }
+    }
+
+    /// Takes whoever is at a place off a group's roll.
+    fn strike(&mut self, at: usize, place: usize) {
         let group = &mut self.groups[at];
         let members = &mut self.members;
-        group.roll.remove(place, |key, place| {
-            members[key].stage = Stage::Shared { group: at, place };
+        group.roll.remove(place, |key, moved_to| {
+            if let Stage::Shared { place, .. } = &mut members[key].stage {
+                *place = moved_to;
+            }
         });
         if group.roll.is_empty() {
             self.groups.remove(at);
         }
     }
 
-    /// Lets a connection go, which closes its socket.
+    /// Lets go of a connection whose client has gone, or is as good as gone.
     fn remove(&mut self, key: usize) {
+        if self.is_due_in_round(key) || self.members[key].is_held_up() {
+            return self.cut_off(key, Ending::LeftBehind);
+        }
         self.leave_group(key);
-        self.members.remove(key);
+        drop(self.take(key));
+    }
+
+    /// Lets go of a connection, whose stream counts as one that ended so.
+    fn cut_off(&mut self, key: usize, ending: Ending) {
+        self.leave_group(key);
+        self.take(key).end(ending);
+    }
+
+    /// Takes out a member that is in no group; dropped, its socket is closed.
+    fn take(&mut self, key: usize) -> Member<S> {
+        let member = self.members.remove(key);
         if self.members.is_empty() {
             self.members = Slab::new();
             self.alarms.clear();
         }
+        member
     }
 
     fn enqueue(&mut self, target: Target) {

@@ -1,6 +1,7 @@
 //! A shard over sockets in memory: whoever is held up, lags, comes and goes, each client gets
 //! what it is to get, once, in order, in whole chunks.
 
+mod counted;
 mod random;
 mod world;
 

@@ -8,7 +8,7 @@ use eventwire_store::{EventType, Query};
 use proptest::prelude::*;
 use tokio::time::sleep;
 
-use super::world::{Client, World, of_stream, settle};
+use super::world::{Client, World, of_stream, paused, settle};
 
 #[derive(Debug, Clone)]
 enum Step {
@@ -144,14 +144,6 @@ impl GetMutIn for prop::sample::Index {
         let at = self.index(of.len());
         &mut of[at]
     }
-}
-
-fn paused() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
 }
 
 proptest! {

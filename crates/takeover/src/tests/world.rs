@@ -9,6 +9,7 @@ use bytes::Bytes;
 use eventwire_feed::{Feed, FeedOptions, Follow, From};
 use eventwire_store::{Append, EventStore, EventType, MemoryStore, NewEvent, Query, StreamName};
 use tokio::io::{AsyncRead, DuplexStream, ReadBuf, duplex};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::sleep;
@@ -78,6 +79,15 @@ impl World {
     pub(super) fn open(&self) -> usize {
         *self.open.borrow()
     }
+}
+
+/// Time passes only where there is nothing else to do.
+pub(super) fn paused() -> Runtime {
+    Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
 }
 
 /// Everyone has a few turns.
