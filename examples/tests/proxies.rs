@@ -70,6 +70,7 @@ through! {
     haproxy: Kind::Haproxy,
     caddy: Kind::Caddy,
     varnish: Kind::Varnish,
+    apache: Kind::Apache,
 }
 
 async fn open(proxy: &Proxy, path: &str) -> Follower {

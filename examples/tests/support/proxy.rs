@@ -27,6 +27,7 @@ pub(crate) enum Kind {
     Haproxy,
     Caddy,
     Varnish,
+    Apache,
 }
 
 /// What differs from the lines of the docs.
@@ -111,6 +112,7 @@ impl Kind {
             Self::Haproxy => "haproxy",
             Self::Caddy => "caddy",
             Self::Varnish => "varnishd",
+            Self::Apache => "apache2",
         }
     }
 
@@ -120,6 +122,7 @@ impl Kind {
             Self::Haproxy => "apt-get install haproxy",
             Self::Caddy => "apt-get install caddy",
             Self::Varnish => "apt-get install varnish",
+            Self::Apache => "apt-get install apache2",
         }
     }
 
@@ -137,6 +140,7 @@ impl Kind {
             Self::Haproxy => ("haproxy.cfg", haproxy(setup, address)),
             Self::Caddy => ("Caddyfile", caddy(setup, address)),
             Self::Varnish => ("default.vcl", varnish(upstream)),
+            Self::Apache => ("apache2.conf", apache(directory, setup, address)),
         };
         let text = text.replace(DOCUMENTED_UPSTREAM, &upstream.to_string());
         let config = directory.join(config);
@@ -146,6 +150,7 @@ impl Kind {
             Self::Nginx => format!("-p {here} -e stderr -c {config}"),
             Self::Haproxy => format!("-db -f {config}"),
             Self::Caddy => format!("run --adapter caddyfile --config {config}"),
+            Self::Apache => format!("-D FOREGROUND -f {config}"),
             Self::Varnish => {
                 let http2 = if setup.is_http2 { "+" } else { "-" };
                 let silence = setup.patience.unwrap_or(60);
@@ -216,6 +221,31 @@ fn caddy(setup: Setup, address: SocketAddr) -> String {
         site = site.replace(&format!("reverse_proxy {DOCUMENTED_UPSTREAM}"), &silence);
     }
     format!("{{\n admin off\n auto_https off\n servers {{\n protocols {protocols}\n }}\n}}\n{site}")
+}
+
+/// What of Debian's own configuration these lines need, and `a2enmod proxy_http`.
+fn apache(directory: &Path, setup: Setup, address: SocketAddr) -> String {
+    let here = directory.display();
+    let mut modules = vec!["mpm_event", "authz_core", "proxy", "proxy_http"];
+    let mut text = format!(
+        "ServerRoot {here}\nPidFile {here}/pid\nDefaultRuntimeDir {here}\nErrorLog /dev/stderr\n\
+         ServerName localhost\nUser www-data\nGroup www-data\nListen {address}\n"
+    );
+    if setup.is_http2 {
+        modules.push("http2");
+        text += "Protocols h2c http/1.1\n";
+    }
+    if let Some(seconds) = setup.patience {
+        text += &format!("ProxyTimeout {seconds}\n");
+    }
+    if setup.is_caching {
+        modules.extend(["socache_shmcb", "cache", "cache_socache"]);
+        text += "CacheSocache shmcb\nCacheEnable socache /\nCacheIgnoreNoLastMod on\n";
+    }
+    let loads = modules
+        .iter()
+        .map(|name| format!("LoadModule {name}_module /usr/lib/apache2/modules/mod_{name}.so\n"));
+    loads.collect::<String>() + &text + &documented("apache")
 }
 
 /// The first code block of this language in the docs.
