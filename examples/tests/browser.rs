@@ -3,6 +3,8 @@
 mod support {
     pub(crate) mod browser;
     pub(crate) mod chat;
+    pub(crate) mod driver;
+    pub(crate) mod engine;
     pub(crate) mod http;
     pub(crate) mod installed;
     pub(crate) mod mode;
@@ -10,6 +12,7 @@ mod support {
     pub(crate) mod port;
     pub(crate) mod program;
     pub(crate) mod refusing;
+    pub(crate) mod screen;
 }
 
 use std::time::Duration;
@@ -28,6 +31,7 @@ use support::refusing::Refusing;
 in_both_modes! {
     two_tabs_talk_on_through_a_killed_server,
     two_tabs_talk_on_through_a_killed_server_in_firefox,
+    two_tabs_talk_on_through_a_killed_server_in_webkit,
     a_message_outlives_the_page_it_was_typed_in,
     a_refused_message_can_be_sent_again_or_given_up,
     a_log_that_was_replaced_is_shown_from_its_beginning,
@@ -60,6 +64,10 @@ async fn two_tabs_talk_on_through_a_killed_server(mode: Mode) {
 
 async fn two_tabs_talk_on_through_a_killed_server_in_firefox(mode: Mode) {
     two_tabs(Engine::Firefox, mode).await;
+}
+
+async fn two_tabs_talk_on_through_a_killed_server_in_webkit(mode: Mode) {
+    two_tabs(Engine::WebKit, mode).await;
 }
 
 async fn two_tabs(engine: Engine, mode: Mode) {

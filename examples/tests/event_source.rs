@@ -3,9 +3,12 @@
 
 mod support {
     pub(crate) mod browser;
+    pub(crate) mod driver;
+    pub(crate) mod engine;
     pub(crate) mod installed;
     pub(crate) mod mishaps;
     pub(crate) mod port;
+    pub(crate) mod screen;
     pub(crate) mod scripted;
     pub(crate) mod upstream;
 }
@@ -164,6 +167,7 @@ struct Reading {
     streams: &'static [&'static str],
     chromium: (&'static [&'static str], Option<&'static str>),
     firefox: (&'static [&'static str], Option<&'static str>),
+    webkit: (&'static [&'static str], Option<&'static str>),
 }
 
 const READINGS: [Reading; 4] = [
@@ -171,19 +175,22 @@ const READINGS: [Reading; 4] = [
         streams: &["retry: 50\nid: 7\ndata: seven\n\n", "data: end\n\n"],
         chromium: (&["seven", "end"], Some("7")),
         firefox: (&["seven", "end"], Some("7")),
+        webkit: (&["seven", "end"], Some("7")),
     },
     // 9.2.6, to dispatch an event: the last event id is set first, and only then is a block without data
-    // dropped. Firefox drops it before.
+    // dropped. Firefox and WebKit drop it before.
     Reading {
         streams: &["retry: 50\nid: 7\n\n", "data: end\n\n"],
         chromium: (&["end"], Some("7")),
         firefox: (&["end"], None),
+        webkit: (&["end"], None),
     },
     // 9.2.6, field `id`: one that contains NUL is ignored, and its event is not. Firefox loses both.
     Reading {
         streams: &["retry: 50\nid: 7\0\ndata: nul\n\n", "data: end\n\n"],
         chromium: (&["nul", "end"], None),
         firefox: (&["end"], None),
+        webkit: (&["nul", "end"], None),
     },
     // 9.2.6, end of file: what no blank line has ended is dropped, id included.
     Reading {
@@ -193,6 +200,7 @@ const READINGS: [Reading; 4] = [
         ],
         chromium: (&["seven", "end"], Some("7")),
         firefox: (&["seven", "end"], Some("7")),
+        webkit: (&["seven", "end"], Some("7")),
     },
 ];
 
@@ -205,6 +213,7 @@ async fn readings(engine: Engine) {
         let (heard, id) = match engine {
             Engine::Chromium => reading.chromium,
             Engine::Firefox => reading.firefox,
+            Engine::WebKit => reading.webkit,
         };
         let server = Scripted::start(reading.streams).await;
         let page = Listener::at(&browser, server.address(), "/events").await;
@@ -245,4 +254,5 @@ macro_rules! browsers {
 browsers! {
     chromium: Engine::Chromium,
     firefox: Engine::Firefox,
+    webkit: Engine::WebKit,
 }

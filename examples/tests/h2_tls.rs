@@ -3,8 +3,12 @@
 mod support {
     pub(crate) mod blocks;
     pub(crate) mod browser;
+    pub(crate) mod driver;
+    pub(crate) mod engine;
     pub(crate) mod installed;
+    pub(crate) mod port;
     pub(crate) mod program;
+    pub(crate) mod screen;
     pub(crate) mod tls_server;
 }
 
@@ -148,4 +152,9 @@ async fn chromium_opens_six_streams_by_http1_and_all_by_http2() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn firefox_opens_six_streams_by_http1_and_all_by_http2() {
     twelve_streams(Engine::Firefox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn webkit_opens_six_streams_by_http1_and_all_by_http2() {
+    twelve_streams(Engine::WebKit).await;
 }

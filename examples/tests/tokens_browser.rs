@@ -3,9 +3,12 @@
 
 mod support {
     pub(crate) mod browser;
+    pub(crate) mod driver;
+    pub(crate) mod engine;
     pub(crate) mod installed;
     pub(crate) mod port;
     pub(crate) mod program;
+    pub(crate) mod screen;
     pub(crate) mod tokens;
 }
 
@@ -31,6 +34,11 @@ async fn a_page_shows_each_token_once_through_reloads_and_a_killed_server() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_shows_each_token_once_in_firefox() {
     each_token_once(Engine::Firefox).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_shows_each_token_once_in_webkit() {
+    each_token_once(Engine::WebKit).await;
 }
 
 async fn each_token_once(engine: Engine) {
