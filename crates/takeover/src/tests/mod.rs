@@ -2,6 +2,7 @@
 //! what it is to get, once, in order, in whole chunks.
 
 mod counted;
+mod groups;
 mod random;
 mod world;
 
@@ -50,13 +51,17 @@ async fn who_takes_nothing_for_too_long_is_closed() {
     let mut world = World::new(FeedOptions::default()).await;
     let mut stalled = world.connect(beginning(Query::all()), 40, Duration::from_secs(1));
     let mut slow = world.connect(beginning(Query::all()), 40, Duration::from_secs(1));
+    let mut talking = world.connect(beginning(Query::all()), 40, Duration::from_secs(1));
     settle().await;
     world.append("a", 3).await;
+    let mut context = Context::from_waker(Waker::noop());
     for _ in 0..7 {
         sleep(Duration::from_secs(5)).await;
         slow.read(4);
+        let socket = talking.socket.as_mut().unwrap();
+        let _written = Pin::new(socket).poll_write(&mut context, b"I am here");
     }
-    assert_eq!(world.open(), 1, "one has moved, the other has not");
+    assert_eq!(world.open(), 1, "one has moved, the others have not");
     stalled.read_all().await;
     assert!(stalled.is_ended && !stalled.blocks().1, "it is cut off");
     slow.read_all().await;
