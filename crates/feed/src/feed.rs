@@ -14,7 +14,7 @@ use crate::frames::FrameStream;
 use crate::looks::Looks;
 use crate::meters::Meters;
 use crate::presentation::{LOOKS_BYTES, Presenter};
-use crate::pump;
+use crate::pump::Pump;
 use crate::ring::Ring;
 
 /// How long closing waits for the last acknowledged events to be published.
@@ -48,6 +48,7 @@ pub struct FeedOptions {
     pub(crate) ring: Capacity,
     pub(crate) progress: Duration,
     pub(crate) return_within: Option<Duration>,
+    gather: Duration,
     source: Option<Arc<str>>,
 }
 
@@ -60,6 +61,7 @@ impl Default for FeedOptions {
             ring: Capacity::entries(RING).weight(RING_BYTES),
             progress: Duration::from_secs(15),
             return_within: None,
+            gather: Duration::ZERO,
             source: None,
         }
     }
@@ -102,6 +104,16 @@ impl FeedOptions {
         self
     }
 
+    /// How long the first new event after a silence waits for others: those that come meanwhile
+    /// leave with it, in one write to each subscriber, and each later by as much at most. No time
+    /// unless set, when only what is there together leaves together. A few milliseconds will do;
+    /// closing the feed does not wait longer than it says for events that wait themselves.
+    #[must_use]
+    pub const fn gather(mut self, time: Duration) -> Self {
+        self.gather = time;
+        self
+    }
+
     /// What CloudEvents name as their `source`: a URI of this log, such as
     /// `https://chat.example/`. Unless set, `urn:eventwire:log:` and the store's epoch.
     #[must_use]
@@ -132,10 +144,15 @@ impl Feed {
             epoch,
             source: source.unwrap_or_else(|| format!("urn:eventwire:log:{epoch}").into()),
         };
-        let (followed, published) = (Arc::clone(&store), Arc::clone(&ring));
         let meters = Arc::new(Meters::new());
-        let metered = Arc::clone(&meters);
-        let pump = tokio::spawn(pump::run(followed, published, encoder.clone(), metered));
+        let pump = Pump {
+            store: Arc::clone(&store),
+            ring: Arc::clone(&ring),
+            encoder: encoder.clone(),
+            meters: Arc::clone(&meters),
+            gather: options.gather,
+        };
+        let pump = tokio::spawn(pump.run());
         Ok(Self {
             shared: Arc::new(Shared {
                 store,

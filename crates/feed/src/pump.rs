@@ -1,7 +1,12 @@
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
-use eventwire_store::{EventStore, Item, Query, ReadError, Start};
+use eventwire_store::{EventStore, EventStream, Item, Query, ReadError, Start};
+use futures_core::Stream as _;
 
 use crate::encode::{Encoder, Format};
 use crate::meters::Meters;
@@ -19,48 +24,71 @@ impl Drop for ClosedOnDrop<'_> {
     }
 }
 
-/// Follows the log and publishes each event once; ends when the store closes, and closes the
-/// ring with it.
-pub(crate) async fn run(
-    store: Arc<dyn EventStore>,
-    ring: Arc<Ring>,
-    encoder: Encoder,
-    meters: Arc<Meters>,
-) {
-    let _closed = ClosedOnDrop(&ring);
-    loop {
-        match publish(&*store, &ring, &encoder, &meters).await {
-            ReadError::Closed => break,
-            error => {
-                let after = ring.published().position();
-                meters.failed();
-                tracing::error!(?error, %after, "cannot follow the log; trying again");
-                tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+/// Follows the log and publishes each event once.
+pub(crate) struct Pump {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) ring: Arc<Ring>,
+    pub(crate) encoder: Encoder,
+    pub(crate) meters: Arc<Meters>,
+    /// How long what comes first waits for more.
+    pub(crate) gather: Duration,
+}
+
+impl Pump {
+    /// Ends when the store closes, and closes the ring with it.
+    pub(crate) async fn run(self) {
+        let _closed = ClosedOnDrop(&self.ring);
+        loop {
+            let Err(error) = self.follow().await;
+            if matches!(error, ReadError::Closed) {
+                break;
             }
+            let after = self.ring.published().position();
+            self.meters.failed();
+            tracing::error!(?error, %after, "cannot follow the log; trying again");
+            tokio::time::sleep(PAUSE_AFTER_ERROR).await;
+        }
+    }
+
+    /// Publishes until the subscription fails, and says why it did.
+    async fn follow(&self) -> Result<Infallible, ReadError> {
+        let start = Start::After(self.ring.published().position());
+        let mut items = self.store.subscribe(Query::all(), start);
+        loop {
+            let mut next = items.next().await;
+            if !self.gather.is_zero() {
+                tokio::time::sleep(self.gather).await;
+            }
+            loop {
+                self.publish(next.ok_or(ReadError::Closed)??);
+                match at_hand(&mut items).await {
+                    Some(more) => next = more,
+                    None => break,
+                }
+            }
+        }
+    }
+
+    fn publish(&self, item: Item) {
+        match item {
+            Item::Event(event) => {
+                let frame = self.encoder.block(&event, Format::Payload, None);
+                self.meters.published(self.ring.publish(event, frame));
+            }
+            Item::Gap { resumed_after, .. } => self.ring.restart(resumed_after),
+            Item::Progress(position) | Item::CaughtUp(position) => self.ring.pass(position),
+            _ => {}
         }
     }
 }
 
-/// Publishes until the subscription fails, and says why it did.
-async fn publish(
-    store: &dyn EventStore,
-    ring: &Ring,
-    encoder: &Encoder,
-    meters: &Meters,
-) -> ReadError {
-    let start = Start::After(ring.published().position());
-    let mut items = store.subscribe(Query::all(), start);
-    while let Some(item) = items.next().await {
-        match item {
-            Ok(Item::Event(event)) => {
-                let frame = encoder.block(&event, Format::Payload, None);
-                meters.published(ring.publish(event, frame));
-            }
-            Ok(Item::Gap { resumed_after, .. }) => ring.restart(resumed_after),
-            Ok(Item::Progress(position) | Item::CaughtUp(position)) => ring.pass(position),
-            Ok(_) => {}
-            Err(error) => return error,
-        }
-    }
-    ReadError::Closed
+/// The next of a stream where that need not be waited for: what it yields, or its end.
+async fn at_hand(items: &mut EventStream) -> Option<Option<Result<Item, ReadError>>> {
+    poll_fn(|context| {
+        Poll::Ready(match Pin::new(&mut *items).poll_next(context) {
+            Poll::Ready(next) => Some(next),
+            Poll::Pending => None,
+        })
+    })
+    .await
 }

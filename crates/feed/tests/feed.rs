@@ -15,6 +15,7 @@ use eventwire_store::{
 };
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use tokio::time::Instant;
 
 /// An empty store and a feed over it.
 async fn fresh() -> (MemoryStore, Feed) {
@@ -186,6 +187,34 @@ async fn what_came_together_is_one_frame_for_all_who_waited() {
         "one concatenation for those who read all"
     );
     assert_eq!(shown[2].1, shown[3].1, "and one for those in the room");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_event_waits_for_others_where_it_is_told_to() {
+    const GATHER: Duration = Duration::from_millis(5);
+    let store = MemoryStore::new();
+    let options = FeedOptions::default().gather(GATHER);
+    let feed = Feed::start(store.clone(), options).await.unwrap();
+    let mut frames = feed.follow(from_beginning(Query::all()));
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    for _ in 0..2 {
+        let begun = Instant::now();
+        for milliseconds in [0, 2, 2] {
+            tokio::time::sleep(Duration::from_millis(milliseconds)).await;
+            append(&store, "s", "t", "together").await;
+        }
+        let frame = frames.next().await.unwrap().unwrap();
+        assert_eq!(begun.elapsed(), GATHER);
+        let text = str::from_utf8(frame.as_bytes()).unwrap();
+        assert_eq!(text.matches("data: together\n").count(), 3, "{text}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert!(futures_util::poll!(frames.next()).is_pending());
+    }
+    append(&store, "s", "t", "last").await;
+    feed.close().await;
+    let last = frames.next().await.unwrap().unwrap();
+    assert!(last.as_bytes().ends_with(b"data: last\n\n"));
+    assert!(frames.next().await.is_none());
 }
 
 #[tokio::test]
@@ -481,7 +510,7 @@ async fn a_stream_that_is_old_enough_ends_between_two_events() {
     let (store, feed) = fresh().await;
     let age = Duration::from_secs(60);
     let mut frames = blocks(&feed, from_beginning(Query::all()).max_age(age));
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     append(&store, "s", "t", "0").await;
     assert_eq!(data(&mut frames, 1).await, numbers(0..1));
     assert!(frames.next().await.is_none(), "idle, and past its time");
