@@ -19,6 +19,7 @@ use eventwire_examples::{ListenOptions, Server};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use support::mode::{Mode, in_both_modes};
@@ -156,8 +157,10 @@ async fn who_says_nothing_or_half_a_head_is_closed(mode: Mode) {
 
 async fn a_burst_of_connects_and_resets_leaves_nothing(mode: Mode) {
     let address = serve(&MemoryStore::new(), mode, |gateway| gateway.max_streams(1)).await;
-    let open = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
-    let before = open();
+    let files = || fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+    // The server is of this runtime.
+    let tasks = || Handle::current().metrics().num_alive_tasks();
+    let (files_before, tasks_before) = (files(), tasks());
     for number in 0..10_000 {
         let Ok(socket) = ask(address).await else {
             continue;
@@ -171,11 +174,12 @@ async fn a_burst_of_connects_and_resets_leaves_nothing(mode: Mode) {
     }
     assert!(is_open_within(address, Duration::from_secs(30)).await);
     let begun = Instant::now();
-    while open() > before + 20 {
+    while files() > files_before + 20 || tasks() > tasks_before {
         assert!(
             begun.elapsed() < Duration::from_secs(30),
-            "{} files are open",
-            open()
+            "{} files are open, and {} tasks run; there were {tasks_before}",
+            files(),
+            tasks()
         );
         sleep(Duration::from_millis(50)).await;
     }

@@ -154,6 +154,7 @@ async fn farewells_differ_and_follow_what_was_acknowledged() {
         assert_eq!(client.numbers(), [1, 2]);
         let last = blocks.last().unwrap().clone();
         assert!(last.starts_with("event: eventwire.busy\nretry: "), "{last}");
+        assert_eq!(client.count("event: eventwire.busy\n"), 1);
         farewells.insert(last);
     }
     assert!(begun.elapsed() < Duration::from_millis(500));
