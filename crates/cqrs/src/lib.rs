@@ -35,6 +35,7 @@ mod states;
 mod steps;
 pub mod testing;
 mod typed;
+mod worker;
 
 pub use backoff::Backoff;
 pub use boundary::Boundary;

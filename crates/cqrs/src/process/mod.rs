@@ -2,9 +2,12 @@
 //! in time, and what when it is refused.
 
 mod agenda;
+mod asking;
 mod failure;
+mod occurrence;
 mod processor;
 mod record;
+mod steering;
 
 use std::time::Duration;
 
@@ -16,7 +19,8 @@ use crate::codec;
 use crate::event::DomainEvent;
 
 pub use failure::ProcessError;
-pub use processor::{Processor, Steering};
+pub use processor::Processor;
+pub use steering::Steering;
 
 /// A process: listens to events, asks for commands, and keeps deadlines.
 ///

@@ -1,30 +1,28 @@
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::SystemTime;
 
 use eventwire_store::{
-    Actual, Append, AppendError, CheckpointStore, Consumer, EventStore, Expect, IdempotencyKey,
-    Item, KeepError, NameError, Position, Query, ReadOptions, RecordedEvent, Start, Version,
+    CheckpointStore, Consumer, EventStore, Item, KeepError, NameError, Position, Query,
+    ReadOptions, Start, Version,
 };
 use tokio::sync::mpsc;
-use tracing::{Instrument, debug_span};
 
 use crate::backoff::Backoff;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::codec;
 use crate::dispatcher::Dispatcher;
-use crate::error::CommandError;
 use crate::followed::{Followed, SharedItem};
-use crate::lease::{Held, Lease, Taking};
+use crate::lease::Lease;
 use crate::metrics::{self, Shown};
-use crate::process::agenda::{Agenda, Open};
-use crate::process::record::{self, Advanced, Cause, Record, Reminder};
-use crate::process::{Asked, Happened, Process, ProcessError, Reaction};
-use crate::request::CommandRequest;
+use crate::process::agenda::Agenda;
+use crate::process::occurrence::Occurrence;
+use crate::process::record::{self, Cause, Record};
+use crate::process::{Happened, Process, ProcessError, Steering};
+use crate::worker::{StandingBy, Tenure, Worker};
 
 /// Records after which it is kept how far the process is.
 const KEEP_EVERY: u32 = 100;
@@ -46,26 +44,13 @@ const KEEP_EVERY: u32 = 100;
 ///
 /// Beginning again reads the records from the first that something is still to be done about.
 pub struct Processor<P> {
-    store: Arc<dyn EventStore>,
+    pub(super) store: Arc<dyn EventStore>,
     checkpoints: Arc<dyn CheckpointStore>,
-    dispatcher: Dispatcher,
-    retries: Backoff,
-    clock: Arc<dyn Clock>,
-    lease: Option<Lease>,
+    pub(super) dispatcher: Dispatcher,
+    pub(super) worker: Worker,
     stops: mpsc::Receiver<()>,
     stopper: mpsc::Sender<()>,
     process: PhantomData<fn() -> P>,
-}
-
-/// Stops a processor that runs. A clone stops the same one.
-#[derive(Debug, Clone)]
-pub struct Steering(mpsc::Sender<()>);
-
-impl Steering {
-    /// Stops it after what it is at. One that has stopped already is no error.
-    pub async fn stop(&self) {
-        let _stopped = self.0.send(()).await.is_err();
-    }
 }
 
 /// How work ended that did not fail.
@@ -73,16 +58,6 @@ enum Ended {
     Told,
     /// Another is at work, or may be: look again.
     Overtaken,
-}
-
-/// What happened that is to be written down.
-struct Occurrence<'a, E> {
-    instance: &'a str,
-    cause: Cause,
-    happened: Happened<'a, E>,
-    at: SystemTime,
-    /// The event it is, where it is one.
-    event: Option<&'a RecordedEvent>,
 }
 
 /// What a process is woken by.
@@ -94,14 +69,14 @@ enum Woken {
 }
 
 /// A process at work: what is to be done, and what comes next.
-struct Work {
-    agenda: Agenda,
+pub(super) struct Work {
+    pub(super) agenda: Agenda,
     events: Followed,
-    held: Option<Held>,
+    tenure: Tenure,
     /// The last event that was seen to.
     listened: Position,
     /// Records, and events that are nobody's, since it was kept how far the process is.
-    unkept: u32,
+    pub(super) unkept: u32,
 }
 
 impl<P: Process> Processor<P> {
@@ -121,9 +96,7 @@ impl<P: Process> Processor<P> {
             store: Arc::clone(&store) as Arc<dyn EventStore>,
             checkpoints: store,
             dispatcher,
-            retries: Backoff::default(),
-            clock: Arc::new(SystemClock),
-            lease: None,
+            worker: Worker::default(),
             stops,
             stopper,
             process: PhantomData,
@@ -134,21 +107,21 @@ impl<P: Process> Processor<P> {
     /// then the processor stops. 8 times by default.
     #[must_use]
     pub fn retries(mut self, retries: Backoff) -> Self {
-        self.retries = retries;
+        self.worker.retries = retries;
         self
     }
 
     /// Goes by another clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.worker.clock = Arc::new(clock);
         self
     }
 
     /// Works only while it holds a lease, and stands by while another does.
     #[must_use]
     pub fn lease(mut self, lease: Lease) -> Self {
-        self.lease = Some(lease);
+        self.worker.lease = Some(lease);
         self
     }
 
@@ -167,52 +140,22 @@ impl<P: Process> Processor<P> {
     /// Dropping it stops it; what was written down is done by the next that runs.
     pub async fn run(mut self) -> Result<(), ProcessError> {
         loop {
-            let held = match self.lease.clone() {
-                None => None,
-                Some(lease) => match self.stand_by(&lease).await? {
-                    Some(held) => Some(held),
-                    None => return Ok(()),
-                },
+            let stops = &mut self.stops;
+            let Some(tenure) = self.worker.stand_by(stops, |()| StandingBy::Ends).await? else {
+                return Ok(());
             };
-            let mut work = self.begin(held).await?;
+            let mut work = self.begin(tenure).await?;
             let outcome = self.work(&mut work).await;
-            if let (Some(lease), Some(held)) = (&self.lease, work.held) {
-                lease.release(held).await;
-            }
+            self.worker.give_up(work.tenure).await;
             match outcome {
                 Ok(Ended::Told) => return self.keep(&mut work).await,
-                Ok(Ended::Overtaken) => {
-                    let wait = self.retries.waits().next().unwrap_or_default();
-                    self.clock.sleep(wait).await;
-                }
+                Ok(Ended::Overtaken) => self.worker.pause().await,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Waits for the lease; none where it was told to stop.
-    async fn stand_by(&mut self, lease: &Lease) -> Result<Option<Held>, ProcessError> {
-        loop {
-            match lease.take().await? {
-                Taking::Held(held) => return Ok(Some(held)),
-                Taking::Taken(left) => {
-                    let mut wait = pin!(lease.stand_by(left));
-                    let stops = &mut self.stops;
-                    let is_stopped = poll_fn(|context| {
-                        if stops.poll_recv(context).is_ready() {
-                            return Poll::Ready(true);
-                        }
-                        wait.as_mut().poll(context).map(|()| false)
-                    });
-                    if is_stopped.await {
-                        return Ok(None);
-                    }
-                }
-            }
-        }
-    }
-
-    async fn begin(&self, held: Option<Held>) -> Result<Work, ProcessError> {
+    async fn begin(&self, tenure: Tenure) -> Result<Work, ProcessError> {
         let from = self.checkpoints.checkpoint(agenda_of::<P>()?).await?;
         let mut agenda = Agenda::after(from);
         let records = Query::tags([record::tag(P::NAME)?]);
@@ -241,7 +184,7 @@ impl<P: Process> Processor<P> {
         Ok(Work {
             agenda,
             events: Followed::new(self.store.subscribe(P::query(), start)),
-            held,
+            tenure,
             listened: Position::ORIGIN,
             unkept: 0,
         })
@@ -249,7 +192,7 @@ impl<P: Process> Processor<P> {
 
     async fn work(&mut self, work: &mut Work) -> Result<Ended, ProcessError> {
         loop {
-            if self.has_lost_lease(work).await? {
+            if !self.worker.renew(&mut work.tenure).await? {
                 return Ok(Ended::Overtaken);
             }
             if work.unkept >= KEEP_EVERY {
@@ -262,7 +205,7 @@ impl<P: Process> Processor<P> {
                     instance: &instance,
                     cause: Cause::Due(name.clone()),
                     happened: Happened::Due(&name),
-                    at: self.clock.now(),
+                    at: self.worker.clock.now(),
                     event: None,
                 };
                 self.advance(work, due).await?
@@ -279,22 +222,9 @@ impl<P: Process> Processor<P> {
         }
     }
 
-    async fn has_lost_lease(&self, work: &mut Work) -> Result<bool, ProcessError> {
-        let (Some(lease), Some(held)) = (&self.lease, work.held) else {
-            return Ok(false);
-        };
-        if !lease.is_fresh(held) {
-            work.held = match lease.take().await? {
-                Taking::Held(held) => Some(held),
-                Taking::Taken(_) => None,
-            };
-        }
-        Ok(work.held.is_none())
-    }
-
     fn due(&self, agenda: &Agenda) -> Option<(String, String)> {
         let (instance, name, due) = agenda.next_reminder()?;
-        (due <= self.clock.now()).then(|| (instance.to_owned(), name.to_owned()))
+        (due <= self.worker.clock.now()).then(|| (instance.to_owned(), name.to_owned()))
     }
 
     async fn wake(&mut self, work: &mut Work) -> Result<Woken, ProcessError> {
@@ -302,18 +232,15 @@ impl<P: Process> Processor<P> {
         let reminder = async {
             match reminder {
                 Some(due) => {
-                    let left = due.duration_since(self.clock.now()).unwrap_or_default();
-                    self.clock.sleep(left).await;
+                    let left = due
+                        .duration_since(self.worker.clock.now())
+                        .unwrap_or_default();
+                    self.worker.clock.sleep(left).await;
                 }
                 None => std::future::pending().await,
             }
         };
-        let renewal = async {
-            match (&self.lease, work.held) {
-                (Some(lease), Some(held)) => lease.due(held).await,
-                _ => std::future::pending().await,
-            }
-        };
+        let renewal = self.worker.renewal(work.tenure);
         let (mut reminder, mut renewal) = (pin!(reminder), pin!(renewal));
         let stops = &mut self.stops;
         let mut next = pin!(work.events.next());
@@ -365,134 +292,6 @@ impl<P: Process> Processor<P> {
         Ok(is_written)
     }
 
-    /// Has a command carried out, and writes down the answer.
-    async fn carry_out(&self, work: &mut Work, open: &Open) -> Result<bool, ProcessError> {
-        let refusal = self.ask(open).await?;
-        let command = &*open.asked.name;
-        let answered = Occurrence {
-            instance: &open.instance,
-            cause: Cause::Answer {
-                version: open.version.get(),
-                index: open.index,
-            },
-            happened: match &refusal {
-                None => Happened::Done { command },
-                Some(reason) => Happened::Refused { command, reason },
-            },
-            at: self.clock.now(),
-            event: None,
-        };
-        self.advance(work, answered).await
-    }
-
-    /// Asks until there is an answer: none where it was carried out, else why it never will be.
-    async fn ask(&self, open: &Open) -> Result<Option<String>, ProcessError> {
-        let Open {
-            instance,
-            version,
-            index,
-            asked,
-            ..
-        } = open;
-        let key = format!("process/{}/{instance}/{version}/{index}", P::NAME);
-        let body = asked.body.to_string();
-        let request = CommandRequest::new(&*asked.name, body).key(IdempotencyKey::new(key)?);
-        let mut waits = self.retries.waits();
-        loop {
-            let Err(error) = self.dispatcher.dispatch(request.clone()).await else {
-                return Ok(None);
-            };
-            let waits_at_least = match &error {
-                CommandError::Busy { retry_after, .. } => *retry_after,
-                CommandError::Conflict(_) | CommandError::Indeterminate { .. } => None,
-                CommandError::Codec(_) | CommandError::Store(_) => {
-                    return Err(unanswered(open, error));
-                }
-                refusal => return Ok(Some(refusal.to_string())),
-            };
-            let Some(wait) = waits.next() else {
-                return Err(unanswered(open, error));
-            };
-            self.clock
-                .sleep(wait.max(waits_at_least.unwrap_or_default()))
-                .await;
-        }
-    }
-
-    /// Writes down what happened to an instance and what is to be done about it; false where
-    /// another may have done so.
-    async fn advance(
-        &self,
-        work: &mut Work,
-        occurrence: Occurrence<'_, P::Event>,
-    ) -> Result<bool, ProcessError> {
-        let span = debug_span!(
-            "process",
-            name = P::NAME,
-            instance = occurrence.instance,
-            cause = occurrence.cause.kind(),
-        );
-        self.write_down(work, occurrence).instrument(span).await
-    }
-
-    async fn write_down(
-        &self,
-        work: &mut Work,
-        occurrence: Occurrence<'_, P::Event>,
-    ) -> Result<bool, ProcessError> {
-        work.unkept = work.unkept.saturating_add(1);
-        let instance = occurrence.instance;
-        let stream = record::stream(P::NAME, instance)?;
-        let last = self.last(instance).await?;
-        if occurrence.event.is_some() && last.as_ref().is_some_and(|(_, last)| last.has_ended) {
-            return Ok(true);
-        }
-        let (version, advanced) = react::<P>(last, &occurrence)?;
-        let record = Record::ProcessAdvanced(advanced);
-        let mut event = codec::encode(&record)?.tag(record::tag(P::NAME)?);
-        if let Some(cause) = occurrence.event
-            && let Ok(caused) = event.clone().caused_by(cause)
-        {
-            event = caused;
-        }
-        let expect = version.map_or(Expect::NoStream, Expect::Exact);
-        let mut append = Append::to(stream.clone()).expect(expect).event(event);
-        if let Some(event) = occurrence.event {
-            append = append.consumed(listener::<P>()?, event.position);
-        }
-        match self.store.append(append).await {
-            Ok(appended) => {
-                let Record::ProcessAdvanced(advanced) = &record;
-                let version = appended.version_of(&stream).unwrap_or(Version::FIRST);
-                work.agenda.take_in(advanced, appended.last(), version);
-                metrics::advanced(P::NAME, occurrence.cause.kind());
-                Ok(true)
-            }
-            // It is seen which when the records are read again.
-            Err(AppendError::Conflict(conflict)) if conflict.actual != Actual::Deleted => Ok(false),
-            Err(AppendError::Indeterminate { .. }) => Ok(false),
-            Err(AppendError::Busy { retry_after, .. }) => {
-                self.clock.sleep(retry_after.unwrap_or_default()).await;
-                Ok(false)
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    /// The last record of an instance.
-    async fn last(&self, instance: &str) -> Result<Option<(Version, Advanced)>, ProcessError> {
-        let stream = Query::stream(record::stream(P::NAME, instance)?);
-        let options = ReadOptions::backward().limit(1);
-        let mut items = self.store.read(stream, options);
-        while let Some(item) = items.next().await {
-            if let Item::Event(event) = item? {
-                let Record::ProcessAdvanced(advanced) = codec::decode(&event)?;
-                return Ok(Some((event.version().unwrap_or(Version::FIRST), advanced)));
-            }
-        }
-        Ok(None)
-    }
-
     /// Keeps from where on something is still to be done, and up to where it was listened.
     async fn keep(&self, work: &mut Work) -> Result<(), ProcessError> {
         work.unkept = 0;
@@ -513,59 +312,8 @@ impl<P: Process> Processor<P> {
     }
 }
 
-/// What an instance does about something that happened, as it is written down, and after
-/// which version.
-fn react<P: Process>(
-    last: Option<(Version, Advanced)>,
-    occurrence: &Occurrence<'_, P::Event>,
-) -> Result<(Option<Version>, Advanced), ProcessError> {
-    let unwritable = |what, detail| ProcessError::Unwritable {
-        what,
-        instance: occurrence.instance.to_owned(),
-        detail,
-    };
-    let (version, has_ended, mut state) = match last {
-        None => (None, false, P::default()),
-        Some((version, last)) => {
-            let state = serde_json::from_value(last.state)
-                .map_err(|error| unwritable("the state", error.to_string()))?;
-            (Some(version), last.has_ended, state)
-        }
-    };
-    let reaction = match has_ended {
-        true => Reaction::nothing().end(),
-        false => state.react(occurrence.happened),
-    };
-    let commands: Result<Vec<Asked>, String> = reaction.commands.into_iter().collect();
-    let reminders = reaction.reminders.into_iter();
-    let reminders = reminders.map(|(name, after)| {
-        let due = occurrence.at.checked_add(after).unwrap_or(occurrence.at);
-        Reminder::new(name, due)
-    });
-    let advanced = Advanced {
-        process: P::NAME.to_owned(),
-        instance: occurrence.instance.to_owned(),
-        cause: occurrence.cause.clone(),
-        state: serde_json::to_value(&state)
-            .map_err(|error| unwritable("the state", error.to_string()))?,
-        commands: commands.map_err(|detail| unwritable("a command", detail))?,
-        reminders: reminders.collect(),
-        forgotten: reaction.forgotten,
-        has_ended: reaction.has_ended,
-    };
-    Ok((version, advanced))
-}
-
-fn unanswered(open: &Open, cause: CommandError) -> ProcessError {
-    ProcessError::Command {
-        name: open.asked.name.clone(),
-        instance: open.instance.clone(),
-        cause,
-    }
-}
-
 /// The consumer of the events a process listens to.
-fn listener<P: Process>() -> Result<Consumer, NameError> {
+pub(super) fn listener<P: Process>() -> Result<Consumer, NameError> {
     Consumer::new(format!("process.{}", P::NAME))
 }
 

@@ -138,7 +138,7 @@ impl<P: Projection> Projector<P> {
 
     /// Applies, and again where that fails.
     async fn apply(&mut self, batch: &Batch<P::Event>) -> Result<(), Unapplied> {
-        let mut waits = self.retries.waits();
+        let mut waits = self.worker.retries.waits();
         loop {
             let error = match self.projection.apply(batch).await {
                 Ok(()) => break,
@@ -155,7 +155,7 @@ impl<P: Projection> Projector<P> {
                 return Err(Unapplied::Failed(error));
             };
             tracing::warn!(error = &*error, "view did not take events in; trying again");
-            self.clock.sleep(wait).await;
+            self.worker.clock.sleep(wait).await;
         }
         let recorded_at = batch.events.last().map(|seen| seen.recorded.recorded_at);
         self.teller

@@ -8,13 +8,14 @@ use eventwire_store::{EventStore, NameError, Position, ReadOptions, Start};
 use tokio::sync::mpsc;
 
 use crate::backoff::Backoff;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::Clock;
 use crate::followed::{Followed, SharedItem};
-use crate::lease::{Held, Lease, LeaseError, Taking};
+use crate::lease::{Lease, LeaseError};
 use crate::projection::intake::Pending;
 use crate::projection::progress::Teller;
 use crate::projection::steering::{Order, Steering, refuse};
 use crate::projection::{OnFailure, Parked, Progress, Projection, ProjectionError};
+use crate::worker::{StandingBy, Tenure, Worker};
 
 /// Events in a batch, unless told otherwise.
 const BATCH: usize = 500;
@@ -56,9 +57,7 @@ pub struct Projector<P: Projection> {
     pub(super) parked: Parked,
     pub(super) batch: usize,
     pub(super) on_failure: OnFailure,
-    pub(super) retries: Backoff,
-    pub(super) clock: Arc<dyn Clock>,
-    lease: Option<Lease>,
+    pub(super) worker: Worker,
     pub(super) teller: Teller,
     orders: mpsc::Receiver<Order<P>>,
     orderer: mpsc::Sender<Order<P>>,
@@ -90,9 +89,7 @@ impl<P: Projection> Projector<P> {
             projection,
             batch: BATCH,
             on_failure: OnFailure::Stop,
-            retries: Backoff::default(),
-            clock: Arc::new(SystemClock),
-            lease: None,
+            worker: Worker::default(),
             teller: Teller::new(name),
             orders,
             orderer,
@@ -117,21 +114,21 @@ impl<P: Projection> Projector<P> {
     /// not tried again.
     #[must_use]
     pub fn retries(mut self, retries: Backoff) -> Self {
-        self.retries = retries;
+        self.worker.retries = retries;
         self
     }
 
     /// Waits by another clock.
     #[must_use]
     pub fn clock(mut self, clock: impl Clock) -> Self {
-        self.clock = Arc::new(clock);
+        self.worker.clock = Arc::new(clock);
         self
     }
 
     /// Works only while it holds a lease, and stands by while another does.
     #[must_use]
     pub fn lease(mut self, lease: Lease) -> Self {
-        self.lease = Some(lease);
+        self.worker.lease = Some(lease);
         self
     }
 
@@ -186,59 +183,26 @@ impl<P: Projection> Projector<P> {
     /// Dropping it stops it; the view stays as far as it had come.
     pub async fn run(mut self) -> Result<(), ProjectionError> {
         loop {
-            let Some(mut held) = self.stand_by().await? else {
+            let orders = &mut self.orders;
+            let Some(mut tenure) = self.worker.stand_by(orders, leave_to_others).await? else {
                 return Ok(());
             };
-            let outcome = self.work(&mut held).await;
-            if let (Some(lease), Some(held)) = (&self.lease, held) {
-                lease.release(held).await;
-            }
+            let outcome = self.work(&mut tenure).await;
+            self.worker.give_up(tenure).await;
             match outcome {
                 Ok(Ended::Told) => return Ok(()),
                 Ok(Ended::LeaseLost) => {}
-                Err(ProjectionError::Overtaken) => {
-                    let wait = self.retries.waits().next().unwrap_or_default();
-                    self.clock.sleep(wait).await;
-                }
+                Err(ProjectionError::Overtaken) => self.worker.pause().await,
                 Err(error) => return Err(error),
             }
         }
     }
 
-    /// Waits for the lease, where there is one to be had; none where it was told to stop.
-    async fn stand_by(&mut self) -> Result<Option<Option<Held>>, ProjectionError> {
-        let Some(lease) = self.lease.clone() else {
-            return Ok(Some(None));
-        };
-        loop {
-            match lease.take().await? {
-                Taking::Held(held) => return Ok(Some(Some(held))),
-                Taking::Taken(left) => {
-                    let mut wait = pin!(lease.stand_by(left));
-                    let orders = &mut self.orders;
-                    let order = poll_fn(|context| {
-                        if let Poll::Ready(Some(order)) = orders.poll_recv(context) {
-                            return Poll::Ready(Some(order));
-                        }
-                        wait.as_mut().poll(context).map(|()| None)
-                    });
-                    match order.await {
-                        None => {}
-                        Some(Order::Stop) => return Ok(None),
-                        // It is for the one at work to do.
-                        Some(Order::Replay(done)) => refuse(done),
-                        Some(Order::Replace(_, done)) => refuse(done),
-                    }
-                }
-            }
-        }
-    }
-
-    async fn work(&mut self, held: &mut Option<Held>) -> Result<Ended, ProjectionError> {
+    async fn work(&mut self, tenure: &mut Tenure) -> Result<Ended, ProjectionError> {
         let mut pending = self.resume().await?;
         let mut items = self.follow(&pending);
         loop {
-            match self.turn(&mut items, *held).await? {
+            match self.turn(&mut items, *tenure).await? {
                 Turn::Item(item) => {
                     self.take(&mut pending, item).await?;
                 }
@@ -260,16 +224,8 @@ impl<P: Projection> Projector<P> {
                     items = self.follow(&pending);
                 }
             }
-            if let (Some(lease), Some(now)) = (&self.lease, *held)
-                && !lease.is_fresh(now)
-            {
-                *held = match lease.take().await? {
-                    Taking::Held(held) => Some(held),
-                    Taking::Taken(_) => None,
-                };
-                if held.is_none() {
-                    return Ok(Ended::LeaseLost);
-                }
+            if !self.worker.renew(tenure).await? {
+                return Ok(Ended::LeaseLost);
             }
         }
     }
@@ -285,15 +241,9 @@ impl<P: Projection> Projector<P> {
     async fn turn(
         &mut self,
         items: &mut Followed,
-        held: Option<Held>,
+        tenure: Tenure,
     ) -> Result<Turn<P>, ProjectionError> {
-        let renewal = async {
-            match (&self.lease, held) {
-                (Some(lease), Some(held)) => lease.due(held).await,
-                _ => std::future::pending().await,
-            }
-        };
-        let mut renewal = pin!(renewal);
+        let mut renewal = pin!(self.worker.renewal(tenure));
         let orders = &mut self.orders;
         let mut next = pin!(items.next());
         poll_fn(|context| {
@@ -348,6 +298,16 @@ impl<P: Projection> Projector<P> {
 enum Ended {
     Told,
     LeaseLost,
+}
+
+/// What is asked of a projector that stands by is for the one at work to do.
+fn leave_to_others<P>(order: Order<P>) -> StandingBy {
+    match order {
+        Order::Stop => return StandingBy::Ends,
+        Order::Replay(done) => refuse(done),
+        Order::Replace(_, done) => refuse(done),
+    }
+    StandingBy::GoesOn
 }
 
 fn view<E: Into<Box<dyn std::error::Error + Send + Sync>>>(error: E) -> ProjectionError {

@@ -70,7 +70,7 @@ impl<P: Projection> Steering<P> {
     }
 }
 
-/// It is for the one at work to do.
+/// Answers one who asked the wrong one.
 pub(super) fn refuse<T>(done: oneshot::Sender<Result<T, ProjectionError>>) {
     let _unheard = done.send(Err(ProjectionError::StandingBy));
 }
