@@ -19,6 +19,7 @@ use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 use crate::room::{Room, RoomCommand, RoomEvent, lobby, open, post};
 use crate::stores::{Interposed, events};
+use crate::traced::traced;
 
 const HI: &str = r#"{"room":"lobby","text":"hi"}"#;
 
@@ -336,39 +337,18 @@ fn every_end_is_told_in_one_word() {
     }
 }
 
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[test]
 fn a_span_says_what_was_asked_and_how_it_ended() {
-    let lines = Lines::default();
-    let writer = lines.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_ansi(false)
-        .with_span_events(tracing_subscriber::fmt::format::FmtSpan::CLOSE)
-        .with_writer(move || writer.clone())
-        .finish();
     let store = opened();
     let dispatcher = Dispatcher::builder(store.clone())
         .commands::<Room>()
         .layer(layers::trace())
         .build();
-    tracing::subscriber::with_default(subscriber, || {
+    let text = traced(|| {
         block_on(dispatcher.dispatch(request().key(key()))).unwrap();
         store.close();
         block_on(dispatcher.dispatch(request())).unwrap_err();
     });
-    let text = String::from_utf8(lines.0.lock().unwrap().clone()).unwrap();
     for part in [
         r#"command{name="post-message" key="7c9e" outcome="done" attempts=1 position=2}"#,
         r#"command{name="post-message" outcome="failed"}"#,

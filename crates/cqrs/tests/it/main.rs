@@ -19,3 +19,4 @@ mod snapshots;
 mod sqlite;
 mod steps;
 mod stores;
+mod traced;

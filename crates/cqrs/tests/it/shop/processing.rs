@@ -1,6 +1,7 @@
 //! What the process does, and when.
 
 use super::*;
+use crate::traced::traced;
 
 #[tokio::test]
 async fn what_is_paid_is_shipped_and_what_is_not_is_cancelled_when_its_time_comes() {
@@ -135,4 +136,40 @@ async fn a_deadline_outlives_the_process_on_disk() {
         .values()
         .filter(|told| told.contains(&"order-shipped".to_owned()));
     assert_eq!(free["pen"], 5 - u32::try_from(sold.count()).unwrap());
+}
+
+#[test]
+fn a_span_says_what_happened_to_which_instance() {
+    let text = traced(|| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let store = MemoryStore::new();
+            stock(&store, "pen", 9).await;
+            let shop = shop(store.clone());
+            for command in [place("1", "pen"), pay("1", "pen"), place("2", "pen")] {
+                shop.execute::<Shop>(command).await.unwrap();
+            }
+            let clock = now();
+            let processor = processor(store, &clock);
+            let steering = processor.steering();
+            let running = tokio::spawn(processor.run());
+            settle().await;
+            clock.advance(IN_TIME * 2);
+            settle().await;
+            steering.stop().await;
+            running.await.unwrap().unwrap();
+        });
+    });
+    let times = |instance: &str, cause: &str| {
+        let span = format!(r#"process{{name="fulfilment" instance="{instance}" cause="{cause}"}}"#);
+        text.lines().filter(|line| line.contains(&span)).count()
+    };
+    // Placed, paid and shipped; the shipping was asked for.
+    let first = ["event", "reminder", "answer"].map(|cause| times("1", cause));
+    assert_eq!(first, [3, 0, 1], "{text}");
+    // Placed and cancelled; the cancelling was asked for when its time had come.
+    let second = ["event", "reminder", "answer"].map(|cause| times("2", cause));
+    assert_eq!(second, [2, 1, 1], "{text}");
 }
