@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 use crate::codec;
 use crate::decision::Decision;
 use crate::error::CommandError;
+use crate::event::Name;
 use crate::execute::{Ground, execute};
 use crate::metrics::{self, Calling};
 use crate::query::{AnswerFuture, Answerer, QueryError, QueryFuture, QueryHandler, Question};
@@ -214,7 +215,7 @@ pub(crate) fn dispatch_to<D: Decision>(
     dispatcher: &Dispatcher,
     request: CommandRequest,
 ) -> CommandFuture {
-    match codec::decode_parts::<D::Command>(request.name(), request.body()) {
+    match codec::decode_parts::<D::Command>(Name::Text(request.name()), request.body()) {
         Ok(command) => {
             ReplyFuture::new(dispatcher.execute_with::<D>(command, request.into_options()))
         }

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 
-use eventwire_store::{NameError, Tag};
+use eventwire_store::{EventType, NameError, RecordedEvent, Tag};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -81,10 +81,34 @@ pub trait DomainEvent: Serialize + DeserializeOwned + Send + Sync + 'static {
 }
 
 /// An event as it was written, on its way to being read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Stored<'a> {
-    event_type: Cow<'a, str>,
+    name: Name<'a>,
     data: Cow<'a, [u8]>,
+}
+
+/// The name of an event's type, or of a command. A recorded type is looked at as text only where
+/// it must be: that it is UTF-8 would be checked again, and each time.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Name<'a> {
+    Recorded(&'a EventType),
+    Text(&'a str),
+}
+
+impl<'a> Name<'a> {
+    pub(crate) fn as_bytes(self) -> &'a [u8] {
+        match self {
+            Self::Recorded(event_type) => event_type.as_bytes(),
+            Self::Text(text) => text.as_bytes(),
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'a str {
+        match self {
+            Self::Recorded(event_type) => event_type.as_str(),
+            Self::Text(text) => text,
+        }
+    }
 }
 
 impl<'a> Stored<'a> {
@@ -92,15 +116,26 @@ impl<'a> Stored<'a> {
     #[must_use]
     pub const fn new(event_type: &'a str, data: &'a [u8]) -> Self {
         Self {
-            event_type: Cow::Borrowed(event_type),
+            name: Name::Text(event_type),
             data: Cow::Borrowed(data),
         }
+    }
+
+    pub(crate) fn of(event: &'a RecordedEvent) -> Self {
+        Self {
+            name: Name::Recorded(&event.event_type),
+            data: Cow::Borrowed(&event.data),
+        }
+    }
+
+    pub(crate) const fn name(&self) -> Name<'a> {
+        self.name
     }
 
     /// Its type.
     #[must_use]
     pub fn event_type(&self) -> &str {
-        &self.event_type
+        self.name.as_str()
     }
 
     /// Its payload.
@@ -111,7 +146,7 @@ impl<'a> Stored<'a> {
 
     /// Gives it another type.
     pub fn rename(&mut self, event_type: &'a str) {
-        self.event_type = Cow::Borrowed(event_type);
+        self.name = Name::Text(event_type);
     }
 
     /// Gives it another payload.

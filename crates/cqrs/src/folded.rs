@@ -39,7 +39,7 @@ impl<'a, S: States> Reading<'a, S> {
         let mut keeping = keeping.as_ref().iter();
         let shelves = S::each(boundaries, |boundary| {
             let (keeping, snapshots) = (keeping.next().copied()??, snapshots?);
-            Some(Shelf::new(keeping, snapshots, store, boundary))
+            Shelf::new(keeping, snapshots, store, boundary)
         });
         Self {
             store,

@@ -1,12 +1,11 @@
-use std::fmt;
+use std::fmt::{self, Write};
 
 use bytes::Bytes;
 use eventwire_store::{
-    Epoch, EventStore, Fingerprint, NameError, Position, ReadError, Snapshot, SnapshotName,
-    SnapshotStore, Version,
+    EventStore, Fingerprint, Position, ReadError, Snapshot, SnapshotName, SnapshotStore, Version,
 };
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 
 use crate::boundary::Boundary;
 
@@ -85,35 +84,34 @@ pub(crate) struct Kept {
     pub(crate) version: Option<Version>,
 }
 
-/// Written before the state: what it is a state of. A name is but a hash of it.
-#[derive(Debug, PartialEq, Serialize, Deserialize)]
-struct Heading {
-    epoch: String,
-    boundary: String,
-    version: Option<u64>,
-}
-
 /// The snapshots of one boundary.
 pub(crate) struct Shelf<'a> {
     keeping: Keeping,
     store: &'a dyn SnapshotStore,
-    epoch: Epoch,
-    boundary: String,
+    name: SnapshotName,
+    /// Written before the state, since a name is but a hash of it: the boundary and the epoch,
+    /// a line each. What is debugged has no line end.
+    heading: String,
 }
 
 impl<'a> Shelf<'a> {
+    /// None where the name that the states are kept by cannot be one of a snapshot.
     pub(crate) fn new(
         keeping: Keeping,
         store: &'a dyn SnapshotStore,
         log: &dyn EventStore,
         boundary: &Boundary,
-    ) -> Self {
-        Self {
+    ) -> Option<Self> {
+        let mut heading = format!("{boundary:?}");
+        let hash = Fingerprint::of([heading.as_bytes()]).to_bits();
+        let name = SnapshotName::new(format!("{}/{hash:016x}", keeping.name)).ok()?;
+        writeln!(heading, "\n{}", log.epoch()).expect("text can be written");
+        Some(Self {
             keeping,
             store,
-            epoch: log.epoch(),
-            boundary: format!("{boundary:?}"),
-        }
+            name,
+            heading,
+        })
     }
 
     /// Whether a fold of so many events is worth keeping.
@@ -121,16 +119,8 @@ impl<'a> Shelf<'a> {
         folded >= u64::from(self.keeping.every)
     }
 
-    fn name(&self) -> Result<SnapshotName, NameError> {
-        let hash = Fingerprint::of([self.boundary.as_bytes()]).to_bits();
-        SnapshotName::new(format!("{}/{hash:016x}", self.keeping.name))
-    }
-
     pub(crate) async fn find(&self) -> Result<Option<Kept>, ReadError> {
-        let Ok(name) = self.name() else {
-            return Ok(None);
-        };
-        let found = self.store.snapshot(name).await?;
+        let found = self.store.snapshot(self.name.clone()).await?;
         Ok(found.and_then(|snapshot| self.open(&snapshot)))
     }
 
@@ -138,15 +128,14 @@ impl<'a> Shelf<'a> {
         if snapshot.schema != self.keeping.schema {
             return None;
         }
-        let line = snapshot.data.iter().position(|byte| *byte == b'\n')?;
-        let heading: Heading = serde_json::from_slice(&snapshot.data[..line]).ok()?;
-        if heading != self.heading(heading.version) {
-            return None;
-        }
+        let data = &snapshot.data;
+        let rest = data.strip_prefix(self.heading.as_bytes())?;
+        let line = rest.iter().position(|byte| *byte == b'\n')?;
+        let version = std::str::from_utf8(&rest[..line]).ok()?.parse().ok()?;
         Some(Kept {
-            state: snapshot.data.slice(line..),
+            state: data.slice(data.len() - rest.len() + line..),
             position: snapshot.position,
-            version: heading.version.and_then(Version::new),
+            version: Version::new(version),
         })
     }
 
@@ -157,11 +146,11 @@ impl<'a> Shelf<'a> {
         position: Position,
         version: Option<Version>,
     ) -> Option<Snapshot> {
-        let heading = self.heading(version.map(Version::get));
-        let mut data = serde_json::to_vec(&heading).expect("text and a number have a JSON form");
-        data.push(b'\n');
+        // No event has version 0.
+        let version = version.map_or(0, Version::get);
+        let mut data = format!("{}{version}\n", self.heading).into_bytes();
         if let Err(error) = write(&mut data) {
-            tracing::warn!(%error, boundary = self.boundary, "state has no JSON form to be kept in");
+            tracing::warn!(%error, name = %self.name, "state has no JSON form to be kept in");
             return None;
         }
         Some(Snapshot {
@@ -174,17 +163,9 @@ impl<'a> Shelf<'a> {
     /// Keeps a state. Where that fails it is only not there next time, so that no command
     /// fails by it.
     pub(crate) async fn keep(&self, snapshot: Snapshot) {
-        let Ok(name) = self.name() else { return };
-        if let Err(error) = self.store.save_snapshot(name, snapshot).await {
-            tracing::warn!(%error, boundary = self.boundary, "state was not kept");
-        }
-    }
-
-    fn heading(&self, version: Option<u64>) -> Heading {
-        Heading {
-            epoch: self.epoch.to_string(),
-            boundary: self.boundary.clone(),
-            version,
+        let saved = self.store.save_snapshot(self.name.clone(), snapshot).await;
+        if let Err(error) = saved {
+            tracing::warn!(%error, name = %self.name, "state was not kept");
         }
     }
 }

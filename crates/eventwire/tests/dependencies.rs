@@ -79,6 +79,7 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "pin-project-lite",
             "serde",
             "serde_json",
+            "smallvec",
             "thiserror",
             "tokio",
             "tower-layer",

@@ -190,7 +190,11 @@ impl Append {
     #[must_use]
     pub fn extend(mut self, events: impl IntoIterator<Item = NewEvent>) -> Self {
         let before = self.events.len();
-        self.events.extend(events);
+        match before {
+            // Events in a vector stay where they are.
+            0 => self.events = events.into_iter().collect(),
+            _ => self.events.extend(events),
+        }
         if let Some(stream) = &self.stream {
             for event in &mut self.events[before..] {
                 event.stream.get_or_insert_with(|| stream.clone());

@@ -6,12 +6,14 @@ use serde::de::{
     VariantAccess, Visitor,
 };
 use serde::{Deserialize, forward_to_deserialize_any};
-use serde_json::de::SliceRead;
+use serde_json::de::StrRead;
 use thiserror::Error;
+
+use crate::event::Name;
 
 /// The enum whose variant has this name and, as JSON, this content.
 pub(crate) fn decode_parts<T: DeserializeOwned>(
-    name: &str,
+    name: Name<'_>,
     content: &[u8],
 ) -> Result<T, Undecoded> {
     T::deserialize(Named { name, content })
@@ -39,7 +41,7 @@ impl de::Error for Undecoded {
 }
 
 struct Named<'de, 'n> {
-    name: &'n str,
+    name: Name<'n>,
     content: &'de [u8],
 }
 
@@ -52,12 +54,13 @@ impl<'de> Deserializer<'de> for Named<'de, '_> {
         variants: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, Undecoded> {
-        let is_listed = variants.contains(&self.name);
+        let name = self.name.as_bytes();
+        let listed = variants.iter().find(|variant| variant.as_bytes() == name);
         visitor.visit_enum(Variant {
-            name: self.name,
+            name: listed.map_or_else(|| self.name.as_str(), |variant| variant),
             content: Content {
                 json: self.content,
-                is_listed,
+                is_listed: listed.is_some(),
             },
         })
     }
@@ -108,12 +111,15 @@ struct Content<'de> {
 }
 
 impl<'de> Content<'de> {
-    /// Reads the content to its end.
+    /// Reads the content to its end. That it is UTF-8 is checked once, and not of each string
+    /// in it.
     fn read<T>(
         &self,
-        read: impl FnOnce(&mut serde_json::Deserializer<SliceRead<'de>>) -> serde_json::Result<T>,
+        read: impl FnOnce(&mut serde_json::Deserializer<StrRead<'de>>) -> serde_json::Result<T>,
     ) -> Result<T, Undecoded> {
-        let mut json = serde_json::Deserializer::from_slice(self.json);
+        let text = std::str::from_utf8(self.json)
+            .map_err(|error| <Undecoded as de::Error>::custom(error))?;
+        let mut json = serde_json::Deserializer::from_str(text);
         let value = read(&mut json)?;
         json.end()?;
         Ok(value)

@@ -6,15 +6,16 @@ use serde::ser::{
     SerializeTupleVariant, Serializer,
 };
 use serde_json::{Error, Result};
+use smallvec::SmallVec;
 
-/// Most payloads fit, so that most events are one allocation.
-const PAYLOAD_BYTES: usize = 128;
+/// A payload under way. Most fit, and are then one allocation of their own length.
+pub(crate) type Payload = SmallVec<[u8; 128]>;
 
-type Json = serde_json::Serializer<Vec<u8>>;
+type Json = serde_json::Serializer<Payload>;
 
 /// The name of a value's variant, and the variant's content as JSON.
-pub(super) fn encode_parts<T: Serialize>(value: &T) -> Result<(&'static str, Vec<u8>)> {
-    let mut json = Json::new(Vec::with_capacity(PAYLOAD_BYTES));
+pub(super) fn encode_parts<T: Serialize>(value: &T) -> Result<(&'static str, Payload)> {
+    let mut json = Json::new(Payload::new());
     let name = value.serialize(Outer { json: &mut json })?;
     Ok((name, json.into_inner()))
 }

@@ -8,11 +8,14 @@ mod decode;
 mod encode;
 mod variants;
 
+use bytes::Bytes;
 use eventwire_store::{EventType, NewEvent, Position, RecordedEvent};
 use serde::Serialize;
 use thiserror::Error;
 
 use crate::event::{DomainEvent, Stored};
+
+use encode::Payload;
 
 pub(crate) use decode::{Undecoded, decode_parts};
 pub(crate) use variants::variants;
@@ -80,8 +83,12 @@ pub fn encode<E: Serialize>(event: &E) -> Result<NewEvent, CodecError> {
     };
     let (name, content) =
         encode::encode_parts(event).map_err(|error| unwritable(error.to_string()))?;
-    let event_type = EventType::from_bytes(bytes::Bytes::from_static(name.as_bytes()))
+    let event_type = EventType::from_bytes(Bytes::from_static(name.as_bytes()))
         .map_err(|error| unwritable(error.to_string()))?;
+    let content = match content.spilled() {
+        true => Bytes::from(content.into_vec()),
+        false => Bytes::copy_from_slice(&content),
+    };
     Ok(NewEvent::new(event_type, content))
 }
 
@@ -92,7 +99,7 @@ pub fn encode<E: Serialize>(event: &E) -> Result<NewEvent, CodecError> {
 /// [`CodecError::Unreadable`] where it has, but with other content.
 pub fn decode<E: DomainEvent>(event: &RecordedEvent) -> Result<E, CodecError> {
     let (event_type, position) = (&event.event_type, event.position);
-    read(event_type.as_str(), &event.data).map_err(|error| match error {
+    read(Stored::of(event)).map_err(|error| match error {
         Undecoded::UnknownName { .. } => CodecError::UnknownType {
             event_type: event_type.clone(),
             position,
@@ -136,13 +143,12 @@ pub fn event_types<E: DomainEvent>() -> Vec<EventType> {
 /// A command's name and its content as JSON.
 pub(crate) fn encode_command<C: Serialize>(
     command: &C,
-) -> serde_json::Result<(&'static str, Vec<u8>)> {
+) -> serde_json::Result<(&'static str, Payload)> {
     encode::encode_parts(command)
 }
 
-/// What was written under a type, upcast and decoded.
-pub(crate) fn read<E: DomainEvent>(event_type: &str, data: &[u8]) -> Result<E, Undecoded> {
-    let mut stored = Stored::new(event_type, data);
+/// What was written, upcast and decoded.
+pub(crate) fn read<E: DomainEvent>(mut stored: Stored<'_>) -> Result<E, Undecoded> {
     E::upcast(&mut stored)?;
-    decode_parts(stored.event_type(), stored.data())
+    decode_parts(stored.name(), stored.data())
 }

@@ -3,7 +3,7 @@ use std::fmt::{self, Debug, Write};
 
 use crate::codec::{self, Undecoded};
 use crate::decider::Decider;
-use crate::event::DomainEvent;
+use crate::event::{DomainEvent, Stored};
 
 /// What has happened, in order.
 ///
@@ -187,7 +187,8 @@ where
         Err(error) => panic!("{event:?} cannot be written: {error}"),
     };
     let parts = written.as_parts();
-    let read: Result<E, Undecoded> = codec::read(parts.event_type.as_str(), parts.data);
+    let read: Result<E, Undecoded> =
+        codec::read(Stored::new(parts.event_type.as_str(), parts.data));
     match read {
         Ok(read) if read == *event => read,
         Ok(read) => panic!("{event:?} is written, but read back as {read:?}"),

@@ -6,7 +6,7 @@ use futures_core::Stream;
 
 use crate::backend::log::{Batch, Log};
 use crate::backend::watermark::Beyond;
-use crate::chunk::{Chunk, Found};
+use crate::chunk::{Chunk, Found, Mark, item_of};
 use crate::error::ReadError;
 use crate::event_stream::{EventStream, Source};
 use crate::future::StoreFuture;
@@ -60,10 +60,10 @@ struct Reader<L> {
     /// Whether it asks for what is held, and has not looked yet at what that is.
     is_fresh: bool,
     /// What to say before `found` is handed out.
-    gap: Option<Item>,
+    gap: Option<Mark>,
     found: Found,
     /// What to say once `found` has been handed out.
-    mark: Option<Item>,
+    mark: Option<Mark>,
     step: Step,
 }
 
@@ -134,7 +134,7 @@ impl<L: Log> Reader<L> {
     }
 
     /// What to tell of events that were dropped up to a place, where it is more than was told.
-    fn gap_before(&mut self, after: Position, dropped_to: Position) -> Option<Item> {
+    fn gap_before(&mut self, after: Position, dropped_to: Position) -> Option<Mark> {
         let is_fresh = std::mem::take(&mut self.is_fresh);
         let is_news = !is_fresh && after < dropped_to && self.told_to < dropped_to;
         self.told_to = self.told_to.max(dropped_to);
@@ -186,9 +186,9 @@ impl<L: Log> Stream for Reader<L> {
         let this = self.get_mut();
         Poll::Ready(match ready!(this.poll_found(context)) {
             Ok(true) => {
-                let before = this.gap.take();
+                let before = this.gap.take().map(item_of);
                 let item = before.or_else(|| this.found.next().map(Item::Event));
-                item.or_else(|| this.mark.take()).map(Ok)
+                item.or_else(|| this.mark.take().map(item_of)).map(Ok)
             }
             Ok(false) => None,
             Err(error) => Some(Err(error)),

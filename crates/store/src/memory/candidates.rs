@@ -98,6 +98,14 @@ where
             Self::Many(places) => places.next(),
         }
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        match self {
+            Self::Log(places) => places.size_hint(),
+            Self::One(places) => places.size_hint(),
+            Self::Many(places) => places.size_hint(),
+        }
+    }
 }
 
 /// Several rising iterators as one, without what is in several of them twice.

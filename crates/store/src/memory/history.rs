@@ -145,6 +145,10 @@ impl History {
         begun_at: u64,
     ) -> (Found, Option<u64>) {
         let mut events = Vec::new();
+        if candidates.are_matches {
+            let (_, most) = places.size_hint();
+            events.reserve(most.unwrap_or(0).min(limit).min(SCAN_LOOKS));
+        }
         let mut last = begun_at;
         for _ in 0..SCAN_LOOKS {
             let Some(place) = places.next() else {
