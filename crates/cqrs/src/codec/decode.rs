@@ -55,9 +55,10 @@ impl<'de> Deserializer<'de> for Named<'de, '_> {
         visitor: V,
     ) -> Result<V::Value, Undecoded> {
         let name = self.name.as_bytes();
-        let listed = variants.iter().find(|variant| variant.as_bytes() == name);
+        let mut variants = variants.iter().copied();
+        let listed = variants.find(|variant| variant.as_bytes() == name);
         visitor.visit_enum(Variant {
-            name: listed.map_or_else(|| self.name.as_str(), |variant| variant),
+            name: listed.unwrap_or_else(|| self.name.as_str()),
             content: Content {
                 json: self.content,
                 is_listed: listed.is_some(),
@@ -117,8 +118,7 @@ impl<'de> Content<'de> {
         &self,
         read: impl FnOnce(&mut serde_json::Deserializer<StrRead<'de>>) -> serde_json::Result<T>,
     ) -> Result<T, Undecoded> {
-        let text = std::str::from_utf8(self.json)
-            .map_err(|error| <Undecoded as de::Error>::custom(error))?;
+        let text = std::str::from_utf8(self.json).map_err(<Undecoded as de::Error>::custom)?;
         let mut json = serde_json::Deserializer::from_str(text);
         let value = read(&mut json)?;
         json.end()?;

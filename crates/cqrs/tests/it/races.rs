@@ -1,12 +1,13 @@
 //! Commands that meet: one effect each, and an end to every race.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::pin;
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
-use eventwire_cqrs::{Backoff, CommandError, CommandOptions, Dispatcher, Receipt};
+use eventwire_cqrs::{Backoff, Clock, CommandError, CommandOptions, Dispatcher, Receipt, Sleep};
 use eventwire_store::{Actual, Expect, MemoryStore, Version};
 use futures_executor::block_on;
 use futures_util::future::join_all;
@@ -50,6 +51,21 @@ fn post_in_lockstep(store: &MemoryStore, retries: u32) -> Vec<Outcome> {
     block_on(join_all(posts))
 }
 
+/// A clock that writes down how long somebody sleeps, and wakes them at once.
+#[derive(Debug, Clone, Default)]
+struct Sleepless(Arc<Mutex<Vec<Duration>>>);
+
+impl Clock for Sleepless {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH
+    }
+
+    fn sleep(&self, duration: Duration) -> Sleep {
+        self.0.lock().unwrap().push(duration);
+        Box::pin(ready(()))
+    }
+}
+
 #[test]
 fn a_hundred_at_once_have_one_effect_each() {
     let store = opened();
@@ -62,6 +78,31 @@ fn a_hundred_at_once_have_one_effect_each() {
     // One gets through in each round, and the others decide again.
     assert!(attempts.into_iter().eq(1..=100));
     assert_eq!(texts(&store), opened_and(0..100));
+}
+
+#[test]
+fn who_loses_again_waits_longer_and_never_as_long_as_another() {
+    let clock = Sleepless::default();
+    let seconds = Duration::from_secs;
+    let dispatcher = Dispatcher::builder(Interposed::new(opened()))
+        .conflict_retries(Backoff::retries(8).first(seconds(1)).most(seconds(4)))
+        .clock(clock.clone())
+        .build();
+    let posts = (0..6).map(|n| dispatcher.execute::<Room>(post(&n.to_string())));
+    for outcome in block_on(join_all(posts)) {
+        outcome.unwrap();
+    }
+    // Of six in lockstep the one that is last has lost five times, and does not wait before its
+    // first retry.
+    let mut slept = clock.0.lock().unwrap().clone();
+    slept.sort();
+    assert_eq!(slept.len(), 1 + 2 + 3 + 4, "{slept:?}");
+    assert!(slept.iter().all(|&wait| wait >= seconds(2)), "{slept:?}");
+    let longer = slept.iter().filter(|&&wait| wait >= seconds(4));
+    assert!(longer.count() >= 1 + 2 + 3, "{slept:?}");
+    assert!(slept.iter().all(|&wait| wait <= seconds(8)), "{slept:?}");
+    slept.dedup();
+    assert_eq!(slept.len(), 10);
 }
 
 #[test]

@@ -138,6 +138,28 @@ async fn a_deadline_outlives_the_process_on_disk() {
     assert_eq!(free["pen"], 5 - u32::try_from(sold.count()).unwrap());
 }
 
+#[tokio::test]
+async fn a_deadline_counts_from_when_its_event_was_recorded() {
+    let store = MemoryStore::new();
+    stock(&store, "pen", 9).await;
+    let clock = now();
+    let shop = shop(store.clone());
+    shop.execute::<Shop>(place("1", "pen")).await.unwrap();
+    // Nobody processes it for most of the time that it has.
+    clock.advance(IN_TIME - Duration::from_secs(60));
+    let processor = processor(store.clone(), &clock);
+    let steering = processor.steering();
+    let running = tokio::spawn(processor.run());
+    settle().await;
+    assert_eq!(told(&store).await.0["1"], ["order-placed"]);
+    clock.advance(Duration::from_secs(120));
+    settle().await;
+    let (orders, _) = told(&store).await;
+    assert_eq!(orders["1"], ["order-placed", "order-cancelled"]);
+    steering.stop().await;
+    running.await.unwrap().unwrap();
+}
+
 #[test]
 fn a_span_says_what_happened_to_which_instance() {
     let text = traced(|| {

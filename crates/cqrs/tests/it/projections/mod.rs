@@ -1,5 +1,8 @@
 //! Views that are killed, rebuilt, competed for, and given what they cannot take in.
 
+mod competing;
+mod parked;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -27,6 +30,16 @@ async fn note(store: &MemoryStore, number: u32) -> Position {
     let event = eventwire_cqrs::codec::encode(&Noted::Noted(number)).unwrap();
     let append = Append::to(StreamName::new("notes").unwrap()).event(event);
     store.append(append).await.unwrap().last()
+}
+
+/// What is called a note, and is none.
+async fn unreadable(store: &MemoryStore) -> Position {
+    let event = NewEvent::new(EventType::new("Noted").unwrap(), "{}");
+    store
+        .append(Append::new().event(event))
+        .await
+        .unwrap()
+        .last()
 }
 
 /// Something that no projection of notes asks for.
@@ -96,6 +109,10 @@ impl Projection for Database {
         if batch.after != table.at {
             return Err(Broken::Fenced);
         }
+        let goes_on = table
+            .at
+            .is_none_or(|at| at.position <= batch.up_to.position);
+        assert!(goes_on, "a checkpoint never goes back");
         table.power()?;
         let numbers = batch.events.iter().map(|seen| {
             let Noted::Noted(number) = seen.event;
@@ -247,111 +264,6 @@ async fn a_view_that_is_out_for_a_while_is_tried_again() {
     assert_eq!(database.notes(), [1]);
 }
 
-#[tokio::test]
-async fn what_is_put_aside_can_be_replayed() {
-    let store = MemoryStore::new();
-    for number in 0..6 {
-        note(&store, number).await;
-    }
-    let unreadable = NewEvent::new(EventType::new("Noted").unwrap(), "{}");
-    store.append(Append::new().event(unreadable)).await.unwrap();
-    note(&store, 6).await;
-    let database = Database::default();
-    database.0.lock().unwrap().refused = vec![1, 4];
-    let parking = projector(&store, &database)
-        .on_failure(OnFailure::Park)
-        .retries(Backoff::at_once(1));
-    let (progress, steering) = (parking.progress(), parking.steering());
-    let parked = parking.parked().clone();
-    let head = store.head().await.unwrap();
-    let running = tokio::spawn(parking.run());
-    progress.wait_for(head).await.unwrap();
-    assert_eq!(database.notes(), [0, 2, 3, 5, 6]);
-    let listed = parked.list().await.unwrap();
-    let told: Vec<_> = listed
-        .iter()
-        .map(|event| {
-            (
-                event.position.to_string(),
-                event.event_type.as_str(),
-                event.reason.as_str(),
-            )
-        })
-        .collect();
-    let unreadable = "event of type \"Noted\" at position 7 cannot be read: \
-                      invalid type: map, expected u32 at line 1 column 0";
-    assert_eq!(
-        told,
-        [
-            ("2".to_owned(), "Noted", "1 is no good number"),
-            ("5".to_owned(), "Noted", "4 is no good number"),
-            ("7".to_owned(), "Noted", unreadable),
-        ]
-    );
-
-    database.0.lock().unwrap().refused = vec![4];
-    let error = steering.replay_parked().await.unwrap_err();
-    assert!(matches!(error, ProjectionError::Apply { .. }), "{error:?}");
-    assert_eq!(database.notes(), [0, 2, 3, 5, 6, 1]);
-    database.0.lock().unwrap().refused.clear();
-    // The one that cannot be read stays, and the projector goes on.
-    let error = steering.replay_parked().await.unwrap_err();
-    assert!(matches!(error, ProjectionError::Codec(_)), "{error:?}");
-    let left = parked.list().await.unwrap();
-    assert_eq!(left.len(), 1);
-    let last = note(&store, 7).await;
-    progress.wait_for(last).await.unwrap();
-    assert_eq!(database.notes(), [0, 2, 3, 5, 6, 1, 4, 7]);
-    steering.stop().await;
-    running.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn what_was_written_although_it_failed_is_neither_written_again_nor_put_aside() {
-    let store = MemoryStore::new();
-    for number in 0..3 {
-        note(&store, number).await;
-    }
-    let database = Database::default();
-    // The power goes after the first write.
-    database.0.lock().unwrap().fails_in = Some(1);
-    let mut parking = projector(&store, &database)
-        .on_failure(OnFailure::Park)
-        .retries(Backoff::at_once(2));
-    parking.catch_up().await.unwrap();
-    assert_eq!(database.notes(), [0, 1, 2]);
-    assert_eq!(parking.parked().list().await.unwrap(), []);
-}
-
-#[tokio::test]
-async fn two_who_run_without_a_lease_keep_one_view_and_put_nothing_aside() {
-    let store = MemoryStore::new();
-    let database = Database::default();
-    let mut running = Vec::new();
-    for batch in [2, 3] {
-        let projector = projector(&store, &database)
-            .batch(batch)
-            .on_failure(OnFailure::Park)
-            .retries(Backoff::at_once(1));
-        let (parked, steering) = (projector.parked().clone(), projector.steering());
-        running.push((parked, steering, tokio::spawn(projector.run())));
-    }
-    let numbers: Vec<_> = (0..100).collect();
-    for number in &numbers {
-        note(&store, *number).await;
-        if number % 7 == 0 {
-            settle().await;
-        }
-    }
-    settle().await;
-    for (parked, steering, running) in running {
-        assert_eq!(parked.list().await.unwrap(), []);
-        steering.stop().await;
-        running.await.unwrap().unwrap();
-    }
-    assert_eq!(database.notes(), numbers);
-}
-
 #[derive(Debug, Default, PartialEq)]
 struct Sum {
     total: u64,
@@ -467,104 +379,8 @@ async fn a_view_of_another_log_or_with_a_hole_is_not_gone_on_with() {
     assert_eq!(database.notes(), [1]);
 }
 
-fn lease(store: &MemoryStore, worker: &str, clock: &SimulatedClock) -> Lease {
-    Lease::new(store.clone(), "notes", worker)
-        .unwrap()
-        .term(Duration::from_secs(30))
-        .clock(clock.clone())
-}
-
 async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-}
-
-#[tokio::test]
-async fn of_two_who_compete_one_works_and_the_other_takes_over() {
-    let store = MemoryStore::new();
-    let clock = SimulatedClock::new();
-    let database = Database::default();
-    let start = |worker: &str| {
-        let projector = projector(&store, &database)
-            .clock(clock.clone())
-            .lease(lease(&store, worker, &clock));
-        let steering = projector.steering();
-        (
-            projector.progress(),
-            steering,
-            tokio::spawn(projector.run()),
-        )
-    };
-    let (first, _, first_running) = start("first");
-    settle().await;
-    let (second, second_steering, second_running) = start("second");
-    for number in 0..5 {
-        let position = note(&store, number).await;
-        first.wait_for(position).await.unwrap();
-    }
-    settle().await;
-    assert_eq!(second.position(), Position::ORIGIN);
-    assert!(matches!(
-        second_steering.replay_parked().await,
-        Err(ProjectionError::StandingBy)
-    ));
-
-    // It renews before its term is over, so that the second gets no turn.
-    for _ in 0..10 {
-        clock.advance(Duration::from_secs(10));
-        settle().await;
-    }
-    let position = note(&store, 5).await;
-    first.wait_for(position).await.unwrap();
-    assert_eq!(second.position(), Position::ORIGIN);
-
-    // Killed, it renews no more. The second begins where the view is.
-    first_running.abort();
-    let position = note(&store, 6).await;
-    settle().await;
-    assert_eq!(database.notes().len(), 6);
-    clock.advance(Duration::from_secs(31));
-    second.wait_for(position).await.unwrap();
-    assert_eq!(database.notes(), (0..7).collect::<Vec<_>>());
-
-    // Told to stop, it gives the lease up, and a third need not wait.
-    second_steering.stop().await;
-    second_running.await.unwrap().unwrap();
-    let (third, third_steering, third_running) = start("third");
-    let position = note(&store, 7).await;
-    third.wait_for(position).await.unwrap();
-    assert_eq!(database.notes(), (0..8).collect::<Vec<_>>());
-    third_steering.stop().await;
-    third_running.await.unwrap().unwrap();
-    assert!(clock.now() > std::time::SystemTime::UNIX_EPOCH);
-}
-
-#[tokio::test]
-async fn competitors_without_a_lease_are_kept_apart_by_the_view() {
-    let store = MemoryStore::new();
-    let numbers: Vec<_> = (0..200).collect();
-    let database = Database::default();
-    let compete = |batch: usize| {
-        let (store, database) = (store.clone(), database.clone());
-        tokio::spawn(async move {
-            let mut kept_out = 0;
-            while database.notes().len() < 200 {
-                let mut projector = projector(&store, &database)
-                    .batch(batch)
-                    .retries(Backoff::retries(1));
-                kept_out += usize::from(projector.catch_up().await.is_err());
-                tokio::task::yield_now().await;
-            }
-            kept_out
-        })
-    };
-    let (one, other) = (compete(3), compete(5));
-    for number in &numbers {
-        note(&store, *number).await;
-        tokio::task::yield_now().await;
-    }
-    one.await.unwrap();
-    other.await.unwrap();
-    assert_eq!(database.notes(), numbers);
 }
