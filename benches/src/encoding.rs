@@ -13,7 +13,7 @@ use eventwire_sse::{EventId, EventName, EventRef};
 use futures_util::stream;
 use http_body::Body;
 
-use crate::harness::{Contestant, Kind};
+use harness::{Contestant, Kind};
 
 /// An event to encode.
 pub struct Payload {

@@ -1,9 +1,7 @@
-//! `cargo run --release -- [parsing|encoding|storing|dispatching] [part of a row's name] [part of a contestant's]`: see README.md.
+//! `cargo run --release -- [parsing|encoding|storing] [part of a row's name] [part of a contestant's]`: see README.md.
 
 mod corpus;
-mod dispatching;
 mod encoding;
-mod harness;
 mod parsing;
 mod storing;
 
@@ -23,24 +21,7 @@ fn main() {
         encoding_table(&wanted, &who);
     }
     if table.is_empty() || table == "storing" {
-        rows_table("Storing", storing::rows(), &wanted, &who);
-    }
-    if table.is_empty() || table == "dispatching" {
-        rows_table("Dispatching", dispatching::rows(), &wanted, &who);
-    }
-}
-
-/// Rows that each have contestants of their own.
-fn rows_table(title: &str, rows: Vec<Row<'_>>, wanted: &str, who: &str) {
-    println!("\n{title}, {}:", harness::UNIT);
-    for mut row in rows {
-        if row.name.contains(wanted) {
-            row.contestants
-                .retain(|contestant| contestant.name.contains(who));
-            println!();
-            harness::head(&row);
-            harness::run(&mut row);
-        }
+        harness::table("Storing", storing::rows(), &wanted, &who);
     }
 }
 

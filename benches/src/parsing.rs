@@ -9,7 +9,7 @@ use eventwire_sse::{BytesParser, Item, OwnedItem, Parser};
 use futures_util::Stream;
 use futures_util::stream;
 
-use crate::harness::{Contestant, Kind};
+use harness::{Contestant, Kind};
 
 pub fn contestants(chunks: &[Bytes]) -> Vec<Contestant<'_>> {
     vec![

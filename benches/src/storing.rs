@@ -10,7 +10,7 @@ use eventwire_store::{
 };
 use futures_executor::block_on;
 
-use crate::harness::{Contestant, Kind, Row};
+use harness::{Contestant, Kind, Row};
 
 /// Events in a store when it is full.
 const EVENTS: usize = 10_000;

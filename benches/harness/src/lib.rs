@@ -39,6 +39,20 @@ pub struct Row<'a> {
     pub contestants: Vec<Contestant<'a>>,
 }
 
+/// Rows that each have contestants of their own: those whose names have the given parts.
+pub fn table(title: &str, rows: Vec<Row<'_>>, wanted: &str, who: &str) {
+    println!("\n{title}, {UNIT}:");
+    for mut row in rows {
+        if row.name.contains(wanted) {
+            row.contestants
+                .retain(|contestant| contestant.name.contains(who));
+            println!();
+            head(&row);
+            run(&mut row);
+        }
+    }
+}
+
 /// The processor time of this thread: what others do on the machine is not in it.
 fn now() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
