@@ -1,11 +1,12 @@
 //! States that are kept, and all that may be wrong with what was kept.
 
 use eventwire_cqrs::{
-    Backoff, Boundary, Decider, Decision, Dispatcher, DomainEvent, Facts, Snapshots,
+    Backoff, Boundary, CommandError, CommandOptions, Decider, Decision, Dispatcher, DomainEvent,
+    Facts, Snapshots,
 };
 use eventwire_store::{
-    EventStore, MemoryStore, NameError, Query, ReadOptions, Snapshot, SnapshotName, SnapshotStore,
-    StreamName, Tag,
+    EventStore, Expect, MemoryStore, NameError, Query, ReadOptions, Snapshot, SnapshotName,
+    SnapshotStore, StreamName, Tag,
 };
 use futures_executor::block_on;
 use futures_util::FutureExt;
@@ -119,6 +120,24 @@ fn a_fold_goes_on_from_what_was_kept() {
         let expected: Vec<_> = (0..9).zip(folded).collect();
         assert_eq!(found, expected, "{command:?}");
     }
+}
+
+#[test]
+fn what_was_kept_at_the_end_of_a_stream_knows_how_far_that_is() {
+    let store = MemoryStore::new();
+    for _ in 0..3 {
+        next::<1>(&store, add("a"));
+    }
+    // It folds all there is, which is kept, and then is not met.
+    let dispatcher = keeping(&store);
+    let unmet = CommandOptions::default().expect(Expect::NoStream);
+    let unmet = block_on(dispatcher.execute_with::<Sum<1>>(add("a"), unmet));
+    assert!(matches!(unmet, Err(CommandError::Precondition(_))));
+    let written = dispatcher.execute::<Sum<1>>(add("a")).now_or_never();
+    assert_eq!(written.unwrap().unwrap().attempts, 1);
+    let last = block_on(events(&store)).pop().unwrap();
+    let Added::Added { before, folded, .. } = eventwire_cqrs::codec::decode(&last).unwrap();
+    assert_eq!((before, folded), (3, 0));
 }
 
 #[test]

@@ -323,6 +323,65 @@ async fn a_view_that_is_rebuilt_equals_the_one_that_was_kept_live() {
     running.await.unwrap().unwrap();
 }
 
+/// A view in a database, and what happens elsewhere once it has been written to.
+struct Meanwhile {
+    database: Database,
+    noted: Option<MemoryStore>,
+}
+
+impl Projection for Meanwhile {
+    type Event = Noted;
+    type Error = Broken;
+
+    async fn checkpoint(&mut self) -> Result<Option<Cursor>, Broken> {
+        self.database.checkpoint().await
+    }
+
+    async fn apply(&mut self, batch: &Batch<Noted>) -> Result<(), Broken> {
+        self.database.apply(batch).await?;
+        if let Some(store) = self.noted.take() {
+            note(&store, 9).await;
+            settle().await;
+        }
+        Ok(())
+    }
+
+    async fn take_over(&mut self, old: &mut Self) -> Result<(), Broken> {
+        // The old one went on until now, and this one is as far.
+        assert_eq!(self.database.notes(), old.database.notes());
+        self.database.0.lock().unwrap().power()
+    }
+}
+
+#[tokio::test]
+async fn a_fresh_view_has_what_came_meanwhile_or_leaves_the_old_one_at_work() {
+    for fails in [false, true] {
+        let store = MemoryStore::new();
+        note(&store, 1).await;
+        note(&store, 2).await;
+        let (old, fresh) = (Database::default(), Database::default());
+        let view = |database: &Database, noted| Meanwhile {
+            database: database.clone(),
+            noted,
+        };
+        let projector = Projector::new(store.clone(), "notes", view(&old, None)).unwrap();
+        let (progress, steering) = (projector.progress(), projector.steering());
+        let running = tokio::spawn(projector.run());
+        settle().await;
+        // Two writes, before and after each of which the power could go, and the taking over.
+        fresh.0.lock().unwrap().fails_in = fails.then_some(4);
+        let rebuilt = steering.rebuild(view(&fresh, Some(store.clone()))).await;
+        assert_eq!(rebuilt.is_err(), fails, "{rebuilt:?}");
+        let last = note(&store, 3).await;
+        progress.wait_for(last).await.unwrap();
+        let (kept, left) = if fails { (old, fresh) } else { (fresh, old) };
+        assert_eq!(kept.notes(), [1, 2, 9, 3]);
+        assert_eq!(left.notes(), [1, 2, 9]);
+        steering.stop().await;
+        running.await.unwrap().unwrap();
+    }
+}
+
 #[tokio::test]
 async fn a_view_that_cannot_be_rebuilt_is_kept() {
     let store = MemoryStore::new();

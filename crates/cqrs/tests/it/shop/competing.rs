@@ -1,7 +1,7 @@
 //! Several who carry on the same process, and what stops one.
 
-use super::yielding::Yielding;
 use super::*;
+use crate::yielding::Yielding;
 
 #[tokio::test]
 async fn two_who_process_the_same_do_each_thing_once() {
@@ -32,6 +32,11 @@ async fn two_who_process_the_same_do_each_thing_once() {
         assert_eq!(*told, ["order-placed", "order-paid", "order-shipped"]);
     }
     assert_eq!(free["pen"], 80);
+    let mut causes = causes(&store).await;
+    // Placed, paid, shipped and that this was answered.
+    assert_eq!(causes.len(), 4 * 20);
+    causes.dedup();
+    assert_eq!(causes.len(), 4 * 20);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The process, killed between any two of its steps.
 
-use super::yielding::Yielding;
 use super::*;
+use crate::yielding::Yielding;
 
 /// Polls a processor so often, and kills it.
 fn live_for(polls: usize, processor: Processor<Fulfilment>) -> Option<Result<(), ProcessError>> {
@@ -79,17 +79,8 @@ proptest! {
             prop_assert_eq!(*free, 3 - sold);
         }
         // Each thing that happened is written down once, by whichever processor.
-        let records = Query::tags([Tag::new("process:fulfilment").unwrap()]);
-        let mut items = store.read(records, ReadOptions::all());
-        let mut causes = Vec::new();
-        while let Some(item) = block_on(items.next()) {
-            if let Item::Event(event) = item.unwrap() {
-                let json: serde_json::Value = event.json().unwrap();
-                causes.push(format!("{} {}", json["instance"], json["cause"]));
-            }
-        }
+        let mut causes = block_on(causes(&store));
         let count = causes.len();
-        causes.sort();
         causes.dedup();
         prop_assert_eq!(causes.len(), count);
     }

@@ -5,7 +5,6 @@ mod competing;
 mod examples;
 mod killing;
 mod processing;
-mod yielding;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -19,9 +18,8 @@ use eventwire_cqrs::{
     Backoff, Boundary, CommandRequest, Decision, Dispatcher, DomainEvent, Facts, Fold, Lease,
 };
 use eventwire_store::{
-    Append, AppendError, Appended, Capabilities, CheckpointStore, Consumer, Epoch, EventStore,
-    EventStream, IdempotencyKey, Item, KeepError, MemoryStore, NameError, Position, Query,
-    ReadError, ReadOptions, Recalled, RecordedEvent, Start, StoreFuture, StreamName, Tag,
+    Append, CheckpointStore, Consumer, EventStore, Item, MemoryStore, NameError, Position, Query,
+    ReadOptions, RecordedEvent, Start, StreamName, Tag,
 };
 use eventwire_store_file::FileStore;
 use futures_executor::block_on;
@@ -375,6 +373,21 @@ pub(crate) async fn told(
     }
     let free = stocks.into_iter().map(|(sku, stock)| (sku, stock.free));
     (orders, free.collect())
+}
+
+/// What is written down of each instance: its name and the cause.
+async fn causes(store: &dyn EventStore) -> Vec<String> {
+    let records = Query::tags([Tag::new("process:fulfilment").unwrap()]);
+    let mut items = store.read(records, ReadOptions::all());
+    let mut causes = Vec::new();
+    while let Some(item) = items.next().await {
+        if let Item::Event(event) = item.unwrap() {
+            let json: serde_json::Value = event.json().unwrap();
+            causes.push(format!("{} {}", json["instance"], json["cause"]));
+        }
+    }
+    causes.sort();
+    causes
 }
 
 /// Polls until nothing more happens by itself.

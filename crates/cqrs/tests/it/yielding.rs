@@ -1,8 +1,12 @@
-use super::*;
+use eventwire_store::{
+    Append, AppendError, Appended, Capabilities, CheckpointStore, Consumer, Epoch, EventStore,
+    EventStream, IdempotencyKey, KeepError, MemoryStore, Position, Query, ReadError, ReadOptions,
+    Recalled, Start, StoreFuture,
+};
 
 /// A store that lets others have a turn, or its user be killed, before and after each append.
 #[derive(Debug, Clone)]
-pub(super) struct Yielding(pub(super) MemoryStore);
+pub(crate) struct Yielding(pub(crate) MemoryStore);
 
 impl EventStore for Yielding {
     fn append(&self, append: Append) -> StoreFuture<Result<Appended, AppendError>> {
