@@ -302,16 +302,51 @@ impl FileIndex {
         Version::new(listing.extra.saturating_add(count)).ok_or(self.bad())
     }
 
+    /// The lists of those of many streams that are here; with each the number of the stream among
+    /// them.
+    pub(super) fn each_stream_of(
+        &self,
+        streams: &[(StreamName, u64)],
+        mut give: impl FnMut(usize, FileList<'_>) -> Result<(), BadIndex>,
+    ) -> Result<(), BadIndex> {
+        let filter = self.filter()?;
+        let hash = |name: &StreamName| ListingKind::Stream.hash(self.store(), name.as_str());
+        let hashes = streams.iter().map(|(name, _)| hash(name));
+        let mut sought: Vec<(u64, usize)> = hashes.zip(0..).collect();
+        sought.retain(|&(hash, _)| filter.may_hold(hash));
+        // In the order of the listings: then neighbours are mostly on one page.
+        sought.sort_unstable();
+        let listings = self.listings();
+        for (hash, number) in sought {
+            let name = streams[number].0.as_str();
+            let found = self.find_in(&listings, hash, ListingKind::Stream, name)?;
+            if let Some(listing) = found {
+                give(number, FileList::new(self, &listing))?;
+            }
+        }
+        Ok(())
+    }
+
     /// The listing of a name.
     fn find(&self, kind: ListingKind, name: &str) -> Result<Option<Listing>, BadIndex> {
         let hash = kind.hash(self.store(), name);
         if !self.filter()?.may_hold(hash) {
             return Ok(None);
         }
-        let listings = self.listings();
+        self.find_in(&self.listings(), hash, kind, name)
+    }
+
+    /// The listing of a name that the filter has.
+    fn find_in(
+        &self,
+        listings: &Column<'_>,
+        hash: u64,
+        kind: ListingKind,
+        name: &str,
+    ) -> Result<Option<Listing>, BadIndex> {
         let count = listings.count();
-        for number in self.first_with_hash(&listings, hash)?..count {
-            let listing = self.listing(&listings, number)?;
+        for number in self.first_with_hash(listings, hash)?..count {
+            let listing = self.listing(listings, number)?;
             if listing.hash != hash {
                 break;
             }

@@ -217,9 +217,17 @@ impl<'a> View<'a> {
             return Ok(hidden);
         }
         let mut positions = Vec::new();
-        for (stream, to) in &news.trims {
-            let list = self.list(Term::Stream(stream))?;
-            list.each_to(*to, |position| positions.push(position))?;
+        let mut hide = |to: u64, list: &List<'_>| list.each_to(to, |it| positions.push(it));
+        match self {
+            Self::Memory(index) => {
+                for (stream, to) in &news.trims {
+                    let list = MemoryList::new(index.list(Term::Stream(stream)));
+                    hide(*to, &List::Memory(list))?;
+                }
+            }
+            Self::File(index) => index.each_stream_of(&news.trims, |number, list| {
+                hide(news.trims[number].1, &List::File(list))
+            })?,
         }
         let mut hidden = known.so_far();
         if !positions.is_empty() {
