@@ -12,8 +12,7 @@ pub(crate) struct Dropped {
     /// When that was last changed.
     log: Change,
     streams: ShortenedStreams,
-    /// The last change so far. A later one is noted later, or in the same place.
-    last: Change,
+    changes: u64,
 }
 
 /// What an index is to learn of the streams that were trimmed.
@@ -33,13 +32,13 @@ impl Dropped {
 
     /// The number of changes so far. As long as it stays, so does everything here.
     pub(crate) fn changes(&self) -> u64 {
-        self.last.number
+        self.changes
     }
 
     /// Counts its changes as more than another's, whose place it takes: who has begun with that
     /// must not take this for the same.
     pub(crate) fn count_from(&mut self, before: &Self) {
-        self.last.number += before.changes() + 1;
+        self.changes += before.changes + 1;
     }
 
     /// Whether a stream was deleted.
@@ -96,7 +95,7 @@ impl Dropped {
             .map(|(stream, it)| (stream, it.to));
         let trims = trims.filter(|&(_, to)| to >= first && to > self.log_to);
         News {
-            changes: self.changes(),
+            changes: self.changes,
             trims: trims.map(|(stream, to)| (stream.clone(), to)).collect(),
         }
     }
@@ -109,15 +108,22 @@ impl Dropped {
     /// Drops more, as was noted behind the event at a position: one later than all before, or the
     /// same.
     pub(crate) fn apply(&mut self, trim: Trim, behind: u64) {
-        self.last = Change {
-            number: self.last.number + 1,
-            behind: self.last.behind.max(behind),
+        self.changes += 1;
+        let change = Change {
+            number: self.changes,
+            behind,
         };
         match trim {
-            Trim::Log { to } => self.shorten_log(to),
-            Trim::Stream { stream, to } => self.streams.shorten(stream, to, false, self.last),
-            Trim::Deletion { stream, to } => self.streams.shorten(stream, to, true, self.last),
+            Trim::Log { to } => self.shorten_log(to, change),
+            Trim::Stream { stream, to } => self.streams.shorten(stream, to, false, change),
+            Trim::Deletion { stream, to } => self.streams.shorten(stream, to, true, change),
         }
+    }
+
+    /// Says that all was taken in that an index says. Where it says again what others have said
+    /// before, that counts as noted when it was.
+    pub(crate) fn settle(&mut self) {
+        self.streams.settle();
     }
 
     /// Drops the log at least up to a place.
@@ -128,9 +134,9 @@ impl Dropped {
     }
 
     /// What was dropped of single streams below the place does not matter any more.
-    fn shorten_log(&mut self, to: u64) {
+    fn shorten_log(&mut self, to: u64, change: Change) {
         self.log_to = self.log_to.max(to);
-        self.log = self.last;
+        self.log = change;
         let log_to = self.log_to;
         let matters = |it: &Shortened| it.is_deleted || it.to > log_to;
         if !self.streams.iter().all(|(_, it)| matters(it)) {

@@ -9,14 +9,17 @@ use hashbrown::HashTable;
 /// There may be a million of them, so that each takes little: some 80 bytes, with a name of up to
 /// 23.
 ///
-/// Invariant: the numbers and the places of `entries` rise. Those that have a stream are in
-/// `places`, by the hash of its name, and no two have the same; the others count for nothing.
+/// Invariant: the numbers of `entries` rise, and, once they are settled, what they were noted behind
+/// does not fall. Those that have a stream are in `places`, by the hash of its name, and no two have
+/// the same; the others count for nothing.
 #[derive(Debug, Default)]
 pub(crate) struct ShortenedStreams {
     hasher: RandomState,
     /// Only places, so that the table stays small.
     places: HashTable<u32>,
     entries: Vec<Shortened>,
+    /// Whether a change was noted behind an earlier event than the one before it.
+    is_unsettled: bool,
 }
 
 /// A stream that was trimmed.
@@ -49,6 +52,7 @@ impl ShortenedStreams {
             hasher,
             places,
             entries,
+            ..
         } = self;
         entries.reserve(more);
         places.reserve(more, |&place| entries[index(place)].hash(hasher));
@@ -73,7 +77,10 @@ impl ShortenedStreams {
             hasher,
             places,
             entries,
+            is_unsettled,
         } = self;
+        let before = entries.last().map_or(0, |it| it.last.behind);
+        *is_unsettled |= last.behind < before;
         let mut next = Shortened {
             stream: None,
             to,
@@ -107,12 +114,27 @@ impl ShortenedStreams {
             hasher,
             places,
             entries,
+            ..
         } = self;
         entries.retain(|entry| entry.stream.is_some() && is_kept(entry));
         places.clear();
         let rehash = |&place: &u32| entries[index(place)].hash(hasher);
         for (place, entry) in (0..).zip(entries.iter()) {
             places.insert_unique(entry.hash(hasher), place, rehash);
+        }
+    }
+
+    /// Puts in order what was taken in twice: where indexes overlap, the later one says again what
+    /// the one before it has said.
+    pub(crate) fn settle(&mut self) {
+        if !std::mem::take(&mut self.is_unsettled) {
+            return;
+        }
+        self.retain(|_| true);
+        let mut behind = 0;
+        for entry in &mut self.entries {
+            behind = behind.max(entry.last.behind);
+            entry.last.behind = behind;
         }
     }
 

@@ -49,6 +49,25 @@ impl Noted {
         &self.0
     }
 
+    /// What was dropped here, behind the checkpoints of another, as it is written; none where it
+    /// does not say of all of it when that was.
+    pub(crate) fn behind_checkpoints_of(&self, other: &Self) -> Option<Self> {
+        let trims = &self.0[self.trims_at().ok()?..];
+        let is_said = trims.is_empty() || trims.get(NO_EVENTS.len()) == Some(&BEHIND);
+        let checkpoints = &other.0[..other.trims_at().ok()?];
+        is_said.then(|| Self([checkpoints, trims].concat().into()))
+    }
+
+    /// Where the checkpoints end.
+    fn trims_at(&self) -> Result<usize, &'static str> {
+        let mut fields = Fields(&self.0);
+        let mut at = 0;
+        while let Some(NotedEntry::Checkpoint(_)) = next_entry(&mut fields, &mut 0)? {
+            at = self.0.len() - fields.0.len();
+        }
+        Ok(at)
+    }
+
     /// All of it, in the order in which it was noted, of an index that ends with `last`. Where it
     /// does not say when something was dropped, it was before that end.
     pub(crate) fn entries(

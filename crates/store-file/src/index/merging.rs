@@ -40,15 +40,11 @@ pub(crate) fn merge(directory: &dyn Storage, parts: &[Arc<FileIndex>]) -> Result
 
 /// What one index in place of several that follow each other keeps of the notes.
 pub(super) fn noted_of(parts: &[Arc<FileIndex>]) -> Result<Noted, BadIndex> {
-    let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
-        return Ok(Noted::default());
-    };
-    let mut notes = Notes::default();
-    for part in parts {
-        let taken_in = notes.take_in(&part.noted()?, part.last());
-        taken_in.map_err(|_| part.bad())?;
-    }
-    Ok(notes.noted(first.first(), last.last()))
+    let kept = parts
+        .iter()
+        .map(|part| Ok((part.first(), part.last(), part.noted()?)));
+    let kept = kept.collect::<Result<Vec<_>, _>>()?;
+    Notes::merged(&kept).map_err(|number| parts[number].bad())
 }
 
 impl MergeError {
