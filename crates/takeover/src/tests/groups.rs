@@ -73,47 +73,71 @@ async fn who_joins_is_told_the_place_that_the_others_know() {
     assert_eq!(late.numbers(), [7]);
 }
 
-#[test]
-fn a_heartbeat_in_the_middle_of_a_round_takes_nobody_the_chunk() {
-    // The test has its turn between any two of the shard.
+/// Runs a test that has its turn between any two of the shard.
+fn between_turns(test: impl Future<Output = ()>) {
     let runtime = Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .event_interval(1)
         .build();
-    runtime.unwrap().block_on(a_heartbeat_in_a_round());
+    runtime.unwrap().block_on(test);
 }
 
-async fn a_heartbeat_in_a_round() {
-    const HEARTBEAT: Duration = Duration::from_secs(4);
-    let mut world = World::new(FeedOptions::default()).await;
-    // More than have their turn at once; every other one has but a few bytes of room left.
-    let room = |number: usize| {
-        if number.is_multiple_of(2) {
-            1 << 16
-        } else {
-            60 + number % 50
+#[test]
+fn the_last_events_come_before_the_farewell_and_once() {
+    between_turns(async {
+        let spread = Duration::from_secs(10);
+        let mut world = World::new(FeedOptions::default().return_within(spread)).await;
+        let connect = || world.connect(beginning(Query::all()), 1 << 16, NO_HEARTBEAT);
+        let mut clients = [connect(), connect(), connect()];
+        settle().await;
+        world.append("a", 1).await;
+        settle().await;
+        // The shard finds the event and the end at once.
+        world.append("a", 1).await;
+        world.feed.close().await;
+        for client in &mut clients {
+            client.read_all().await;
+            assert_eq!(client.numbers(), [1, 2]);
+            assert_eq!(client.count("event: eventwire.busy\n"), 1);
+            assert!(client.blocks().1);
         }
-    };
-    let connect = |number| world.connect(beginning(Query::all()), room(number), HEARTBEAT);
-    let mut clients: Vec<_> = (0..200).map(connect).collect();
-    settle().await;
-    world.append("a", 1).await;
-    settle().await;
-    advance(HEARTBEAT - Duration::from_millis(10)).await;
-    world.append("a", 1).await;
-    let mut told = 0;
-    while told == 0 {
-        yield_now().await;
-        for client in clients.iter_mut().step_by(2) {
-            client.read(1 << 16);
-            told += usize::from(client.numbers().contains(&2));
+    });
+}
+
+#[test]
+fn a_heartbeat_in_the_middle_of_a_round_takes_nobody_the_chunk() {
+    between_turns(async {
+        const HEARTBEAT: Duration = Duration::from_secs(4);
+        let mut world = World::new(FeedOptions::default()).await;
+        // More than have their turn at once; every other one has but a few bytes of room left.
+        let room = |number: usize| {
+            if number.is_multiple_of(2) {
+                1 << 16
+            } else {
+                60 + number % 50
+            }
+        };
+        let connect = |number| world.connect(beginning(Query::all()), room(number), HEARTBEAT);
+        let mut clients: Vec<_> = (0..200).map(connect).collect();
+        settle().await;
+        world.append("a", 1).await;
+        settle().await;
+        advance(HEARTBEAT - Duration::from_millis(10)).await;
+        world.append("a", 1).await;
+        let mut told = 0;
+        while told == 0 {
+            yield_now().await;
+            for client in clients.iter_mut().step_by(2) {
+                client.read(1 << 16);
+                told += usize::from(client.numbers().contains(&2));
+            }
         }
-    }
-    assert!(told < 100, "the round is over");
-    advance(HEARTBEAT).await;
-    for client in &mut clients {
-        client.read_all().await;
-        assert_eq!(client.numbers(), [1, 2]);
-    }
+        assert!(told < 100, "the round is over");
+        advance(HEARTBEAT).await;
+        for client in &mut clients {
+            client.read_all().await;
+            assert_eq!(client.numbers(), [1, 2]);
+        }
+    });
 }
