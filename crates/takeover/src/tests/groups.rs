@@ -48,6 +48,22 @@ async fn those_at_one_place_have_one_stream() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn more_than_is_written_at_once_is_written_in_turns() {
+    let mut world = World::new(FeedOptions::default()).await;
+    let connect = || world.connect(beginning(Query::all()), 1 << 22, NO_HEARTBEAT);
+    let mut clients = [connect(), connect()];
+    settle().await;
+    world.append("a", 1).await;
+    settle().await;
+    world.append_long("a", 40, 9000).await;
+    let late = world.connect(beginning(Query::all()), 1 << 22, NO_HEARTBEAT);
+    for client in clients.iter_mut().chain(&mut [late]) {
+        client.read_all().await;
+        assert_eq!(client.numbers(), (1..=41).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_joins_is_told_the_place_that_the_others_know() {
     let mut world = World::new(FeedOptions::default()).await;
     world.append("a", 1).await;

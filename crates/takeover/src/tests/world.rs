@@ -49,9 +49,14 @@ impl World {
 
     /// Appends events of one of two streams, numbered over both.
     pub(super) async fn append(&mut self, stream: &str, count: usize) {
+        self.append_long(stream, count, 1).await;
+    }
+
+    /// The same, of so many bytes at least: zeros in front.
+    pub(super) async fn append_long(&mut self, stream: &str, count: usize, length: usize) {
         for _ in 0..count {
             self.appended += 1;
-            let data = self.appended.to_string();
+            let data = format!("{:0length$}", self.appended);
             let event = NewEvent::new(EventType::new("t").unwrap(), data);
             let to = Append::to(StreamName::new(stream).unwrap());
             self.store.append(to.event(event)).await.unwrap();
