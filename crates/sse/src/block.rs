@@ -1,4 +1,5 @@
 use alloc::vec::Vec;
+use core::mem;
 
 use crate::scan::Span;
 
@@ -45,6 +46,8 @@ pub(crate) struct Held {
     pub(crate) name: Vec<u8>,
     pub(crate) id: Vec<u8>,
     pub(crate) data: Vec<u8>,
+    /// How long the data was that was last given away.
+    last_data_len: usize,
     /// The beginning of a line whose end has not arrived.
     pub(crate) line: Vec<u8>,
 }
@@ -54,6 +57,7 @@ impl Held {
         name: Vec::new(),
         id: Vec::new(),
         data: Vec::new(),
+        last_data_len: 0,
         line: Vec::new(),
     };
 
@@ -61,22 +65,53 @@ impl Held {
     pub(crate) fn keep(&mut self, chunk: &[u8], block: &mut Block) {
         keep(&mut self.name, chunk, &mut block.name);
         keep(&mut self.id, chunk, &mut block.id);
-        keep(&mut self.data, chunk, &mut block.data);
+        self.keep_data(chunk, &mut block.data);
     }
 
     /// Copies the data if it lies in the chunk.
     pub(crate) fn keep_data(&mut self, chunk: &[u8], data: &mut Place) {
-        keep(&mut self.data, chunk, data);
+        if let Place::Chunk(span) = *data {
+            clear(&mut self.data);
+            self.push_data(span.of(chunk));
+            *data = Place::Held;
+        }
     }
 
     /// Makes the data of the block ready for one more line to be appended to it.
     pub(crate) fn open_data(&mut self, chunk: &[u8], data: &mut Place) {
-        keep(&mut self.data, chunk, data);
+        self.keep_data(chunk, data);
         if *data == Place::Absent {
             clear(&mut self.data);
             *data = Place::Held;
         } else {
             self.data.push(b'\n');
+        }
+    }
+
+    /// Appends to the data.
+    #[inline]
+    pub(crate) fn push_data(&mut self, part: &[u8]) {
+        if part.len() > self.data.capacity() - self.data.len() {
+            self.make_room(part.len());
+        }
+        self.data.extend_from_slice(part);
+    }
+
+    /// Gives the data away; the next is held in a buffer of its own.
+    pub(crate) fn take_data(&mut self) -> Vec<u8> {
+        self.last_data_len = self.data.len();
+        mem::take(&mut self.data)
+    }
+
+    /// Events are often as long as the one before. Once there is a quarter of that, there is room
+    /// for all of it at once, and a little more: what is given away has at most 4.5 times the
+    /// room it needs.
+    #[cold]
+    fn make_room(&mut self, more: usize) {
+        let len = self.data.len() + more;
+        let likely = self.last_data_len + self.last_data_len / 8;
+        if (len..=4 * len).contains(&likely) {
+            self.data.reserve_exact(likely - self.data.len());
         }
     }
 

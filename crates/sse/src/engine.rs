@@ -105,7 +105,7 @@ impl Engine {
 
     /// The held data, which the next block does without.
     pub(crate) fn take_data(&mut self) -> Vec<u8> {
-        mem::take(&mut self.held.data)
+        self.held.take_data()
     }
 
     /// Forgets the stream and keeps the last event id.
@@ -164,7 +164,7 @@ impl Engine {
             if self.limits.passed(line_len, event_at).is_some() {
                 return 0;
             }
-            self.held.data.extend_from_slice(chunk);
+            self.held.push_data(chunk);
             self.state = State::Data { line_len, event_at };
             return chunk.len();
         };
@@ -174,7 +174,7 @@ impl Engine {
         {
             return 0;
         }
-        self.held.data.extend_from_slice(&chunk[..end]);
+        self.held.push_data(&chunk[..end]);
         self.state = State::LineStart;
         self.next_line(chunk, end)
     }
@@ -303,7 +303,7 @@ impl Engine {
             return false;
         }
         self.held.keep_data(chunk, &mut self.block.data);
-        self.held.data.extend_from_slice(joined);
+        self.held.push_data(joined);
         self.held.data[at] = b'\n';
         true
     }
@@ -344,7 +344,7 @@ impl Engine {
             }
             Line::Data => {
                 self.held.open_data(bytes, &mut self.block.data);
-                self.held.data.extend_from_slice(value.of(bytes));
+                self.held.push_data(value.of(bytes));
                 if self.held.data.len() > self.limits.max_event() {
                     return self.skip(0, self.limits.event_too_large());
                 }
@@ -461,7 +461,7 @@ impl Engine {
                 if let Some(limit) = self.limits.passed(line_len, event_at) {
                     return self.skip(skipped, limit);
                 }
-                self.held.data.extend_from_slice(part);
+                self.held.push_data(part);
                 if ended && self.held.data.len() > self.limits.max_event() {
                     return self.skip(skipped, self.limits.event_too_large());
                 }

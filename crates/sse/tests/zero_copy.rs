@@ -73,6 +73,48 @@ fn data_that_was_joined_is_moved_and_not_copied() {
     assert!(info.bytes_total < 1_000, "{info:?}");
 }
 
+#[test]
+fn data_that_comes_in_pieces_finds_the_room_that_the_event_before_needed() {
+    let event = Bytes::from(format!("data: {}\n\n", "x".repeat(60_000)));
+    // The buffer itself, and those before there was a quarter of it.
+    for (size, allocated) in [(16 << 10, 90_000), (1_460, 120_000)] {
+        let mut parser = BytesParser::new();
+        let mut read = || {
+            let mut lens = Vec::with_capacity(1);
+            for at in (0..event.len()).step_by(size) {
+                parser.feed(event.slice(at..event.len().min(at + size)));
+                lens.extend(parser.by_ref().map(|item| match item {
+                    OwnedItem::Event(event) => event.data().len(),
+                    other => panic!("{other:?}"),
+                }));
+            }
+            assert_eq!(lens, [60_000]);
+        };
+        read();
+        let info = measure(read);
+        assert!(info.bytes_total < allocated, "{size}: {info:?}");
+    }
+}
+
+#[test]
+fn a_small_event_after_a_large_one_does_not_keep_its_room() {
+    let mut parser = BytesParser::new();
+    let mut data = |parts: &[&str]| {
+        parts
+            .iter()
+            .for_each(|part| parser.feed(Bytes::from(part.to_string())));
+        let Some(OwnedItem::Event(event)) = parser.next() else {
+            panic!("an event has ended");
+        };
+        event.data().clone()
+    };
+    data(&["data: x", &"x".repeat(1 << 20), "\n\n"]);
+    let mut small = None;
+    let info = measure(|| small = Some(data(&["data: x", &"y".repeat(1_000), "\n\n"])));
+    assert!(info.bytes_current < 8_000, "{info:?}");
+    drop(small);
+}
+
 /// Reads the stream in chunks of this size, by both lending faces.
 fn read(parser: &mut Parser, stream: &[u8], size: usize) -> usize {
     let mut events = 0;
