@@ -1,4 +1,3 @@
-use std::collections::VecDeque;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -13,6 +12,7 @@ use eventwire_store::{
 };
 use futures_core::Stream;
 use thiserror::Error;
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tracing::Span;
 
@@ -46,15 +46,18 @@ pub struct FrameStream {
     pub(crate) feed: Arc<Shared>,
     pub(crate) query: Query,
     pub(crate) presentation: Presentation,
-    /// Everything up to here was looked at; what matched is in `ready` or was handed out.
+    /// Everything up to here was looked at; what matched is `ready` or was handed out.
     pub(crate) cursor: Position,
     /// The last place the client was told of, if any.
     pub(crate) told: Option<Position>,
     pub(crate) retry: Option<Duration>,
     pub(crate) is_signalling: bool,
-    pub(crate) ready: VecDeque<Frame>,
+    /// What a step has come to: handed out before the next.
+    pub(crate) ready: Option<Frame>,
     /// When to look whether the client should be told of progress.
     timer: Pin<Box<Sleep>>,
+    /// Whether the timer wakes whom the last poll was for.
+    is_timed: bool,
     /// Whether nothing was sent since the timer last fired.
     is_idle: bool,
     /// When the stream ends of itself.
@@ -168,8 +171,9 @@ impl FrameStream {
             told,
             retry: follow.retry,
             is_signalling: follow.is_signalling,
-            ready: VecDeque::new(),
+            ready: None,
             timer: Box::pin(sleep_until(Instant::now() + first_look(&feed, told))),
+            is_timed: false,
             is_idle: true,
             ends_at: follow
                 .max_age
@@ -200,8 +204,9 @@ impl FrameStream {
             told: Some(after),
             retry: None,
             is_signalling: other.is_signalling,
-            ready: VecDeque::new(),
+            ready: None,
             timer: Box::pin(sleep_until(Instant::now() + feed.options.progress)),
+            is_timed: false,
             is_idle: true,
             ends_at,
             farewell: control::farewell(&feed.options),
@@ -252,8 +257,9 @@ impl FrameStream {
     }
 
     fn send(&mut self, frame: Frame) {
+        debug_assert!(self.ready.is_none(), "a step sends one frame at most");
         self.is_idle = false;
-        self.ready.push_back(frame);
+        self.ready = Some(frame);
     }
 
     fn send_gap(&mut self, gap: Gap) {
@@ -366,7 +372,7 @@ impl FrameStream {
     fn ending(&self) -> Ending {
         match &self.stage {
             Stage::Ended(ending) => *ending,
-            Stage::Live(live) if self.ready.is_empty() && !live.follower.has_more() => Ending::Left,
+            Stage::Live(live) if self.ready.is_none() && !live.follower.has_more() => Ending::Left,
             Stage::Locate(_) | Stage::History { .. } | Stage::Live(_) => Ending::LeftBehind,
         }
     }
@@ -376,6 +382,13 @@ impl FrameStream {
         self.ends_at.is_some_and(|end| end <= Instant::now())
     }
 
+    /// Whether the last poll was for nothing, and another would be.
+    fn is_waiting(&self, context: &Context<'_>) -> bool {
+        self.is_timed
+            && matches!(&self.stage, Stage::Live(live) if live.follower.is_waiting(context))
+            && !self.timer.is_elapsed()
+    }
+
     /// Once an interval in which nothing was sent: how far the log was looked at.
     fn poll_idle(&mut self, context: &mut Context<'_>) -> Poll<()> {
         if let Some(end) = self.ends_at
@@ -383,7 +396,11 @@ impl FrameStream {
         {
             self.timer.as_mut().reset(end);
         }
-        ready!(self.timer.as_mut().poll(context));
+        // Without budget the timer is not asked, and the task is polled again at once.
+        let is_asked = has_budget_remaining();
+        let polled = self.timer.as_mut().poll(context);
+        self.is_timed = polled.is_pending() && is_asked;
+        ready!(polled);
         if self.is_over() {
             return Poll::Ready(());
         }
@@ -394,9 +411,9 @@ impl FrameStream {
             if self.told.is_none_or(|told| told < self.cursor) {
                 self.told = Some(self.cursor);
                 let progress = control::progress(self.cursor_at(self.cursor), self.retry.take());
-                self.ready.push_back(progress);
+                self.ready = Some(progress);
             } else if self.is_signalling {
-                self.ready.push_back(control::heartbeat());
+                self.ready = Some(control::heartbeat());
             }
         }
         Poll::Ready(())
@@ -408,6 +425,10 @@ impl Stream for FrameStream {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
+        // Bodies are polled until they have nothing more, and then again.
+        if this.is_waiting(context) {
+            return Poll::Pending;
+        }
         let span = this.span.clone();
         let _entered = span.enter();
         if let Audience::Nobody { is_resumed } = this.audience {
@@ -416,7 +437,7 @@ impl Stream for FrameStream {
         }
         let mut steps = 0;
         loop {
-            if let Some(frame) = this.ready.pop_front() {
+            if let Some(frame) = this.ready.take() {
                 this.feed.meters.sent(&frame, this.audience.clients());
                 return Poll::Ready(Some(Ok(frame)));
             }

@@ -116,6 +116,11 @@ impl Follower {
         run.map(|item| item.map(|run| run.map(|(_, joined)| joined)))
     }
 
+    /// Whether polling it for `context` would only say again that there is nothing.
+    pub(crate) fn is_waiting(&self, context: &Context<'_>) -> bool {
+        self.subscription.is_waiting(context)
+    }
+
     /// Whether there is an event that was not taken.
     pub(crate) fn has_more(&self) -> bool {
         self.subscription.unread() > 0

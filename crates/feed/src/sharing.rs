@@ -80,7 +80,7 @@ impl FrameStream {
     #[must_use]
     pub fn common(&self) -> Option<Common> {
         let is_common = matches!(self.stage, Stage::Live(_))
-            && self.ready.is_empty()
+            && self.ready.is_none()
             && self.retry.is_none()
             && self.told.is_some();
         is_common.then(|| Common {

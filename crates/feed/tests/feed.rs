@@ -5,7 +5,9 @@
     reason = "a test says what went wrong by panicking"
 )]
 
+use std::future::poll_fn;
 use std::num::NonZeroUsize;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use eventwire_feed::{Feed, FeedError, FeedOptions, Follow, From};
@@ -15,6 +17,7 @@ use eventwire_store::{
 };
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use tokio::task::coop::poll_proceed;
 use tokio::time::Instant;
 
 /// An empty store and a feed over it.
@@ -377,6 +380,32 @@ async fn a_filter_that_matches_nothing_reports_how_far_the_log_was_looked_at() {
     assert_eq!(field(&progress, "id"), Some(cursor.as_str()));
     let again = tokio::time::timeout(Duration::from_secs(60), frames.next()).await;
     assert!(again.is_err(), "progress is told once: {again:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_polled_last_is_woken_even_after_a_turn_that_was_used_up() {
+    let (store, feed) = fresh().await;
+    let mut frames = blocks(&feed, Follow::new(Query::stream(stream("quiet"))));
+    let mut elsewhere = Context::from_waker(Waker::noop());
+    assert!(frames.poll_next_unpin(&mut elsewhere).is_pending());
+    append(&store, "loud", "t", "x").await;
+    let mut turns = 0;
+    let progress = poll_fn(|context| {
+        turns += 1;
+        if turns == 1 {
+            // Timers are not even asked in the rest of the turn.
+            while let Poll::Ready(turn) = poll_proceed(context) {
+                turn.made_progress();
+            }
+        }
+        match frames.poll_next_unpin(context) {
+            Poll::Pending => frames.poll_next_unpin(context),
+            ready => ready,
+        }
+    });
+    let progress = tokio::time::timeout(Duration::from_secs(60), progress).await;
+    let progress = progress.expect("in time").expect("no end").unwrap();
+    assert_eq!(field(&progress, "event"), Some("eventwire.progress"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,10 +8,12 @@ pub(crate) use timed::Heartbeat;
 #[cfg(feature = "tokio")]
 mod timed {
     use std::pin::Pin;
-    use std::task::{Context, Poll, ready};
+    use std::ptr;
+    use std::task::{Context, Poll, Waker, ready};
     use std::time::Duration;
 
     use pin_project_lite::pin_project;
+    use tokio::task::coop::has_budget_remaining;
     use tokio::time::{Instant, Sleep, sleep_until};
 
     /// The timer's own resolution. Less would keep a task busy with nothing else.
@@ -28,6 +30,25 @@ mod timed {
             silent_since: Option<Instant>,
             #[pin]
             timer: Option<Sleep>,
+            // Whom the timer wakes, unless it has fired.
+            wakes: Option<WakerId>,
+        }
+    }
+
+    /// Tells a waker from all others that live. Nothing is kept alive by it: the timer has the
+    /// waker until it fires.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct WakerId {
+        data: usize,
+        vtable: usize,
+    }
+
+    impl WakerId {
+        fn of(waker: &Waker) -> Self {
+            Self {
+                data: waker.data().addr(),
+                vtable: ptr::from_ref(waker.vtable()).addr(),
+            }
         }
     }
 
@@ -39,6 +60,7 @@ mod timed {
                 interval,
                 silent_since: None,
                 timer: None,
+                wakes: None,
             }
         }
 
@@ -64,8 +86,17 @@ mod timed {
                 this.timer.set(Some(sleep_until(due)));
             }
             let mut timer = this.timer.as_pin_mut().expect("set above");
+            let asks = WakerId::of(context.waker());
+            // A body is polled several times for each time that it is woken: to look is cheaper
+            // than to register again.
+            if *this.wakes == Some(asks) && !timer.is_elapsed() {
+                return Poll::Pending;
+            }
             loop {
+                // Without budget the timer is not asked, and the task is polled again at once.
+                *this.wakes = has_budget_remaining().then_some(asks);
                 ready!(timer.as_mut().poll(context));
+                *this.wakes = None;
                 if timer.deadline() >= due {
                     return Poll::Ready(());
                 }

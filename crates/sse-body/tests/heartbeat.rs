@@ -2,12 +2,16 @@
 #![cfg(feature = "tokio")]
 
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use eventwire_sse::Frame;
 use eventwire_sse_body::{SseBody, SseResponse};
 use futures_util::{Stream, StreamExt, stream};
+use http_body::Body as _;
 use http_body_util::BodyExt;
+use tokio::task::coop::poll_proceed;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Data and the second, since the start, at which it was yielded.
@@ -132,4 +136,50 @@ async fn silence_is_counted_from_the_first_poll() {
     let body = response.into_body();
     sleep(Duration::from_secs(60)).await;
     assert_eq!(sent(body).await[0], (15, HEARTBEAT.into()));
+}
+
+/// Uses up what a task may do in one turn, so that timers are not even asked in the rest of it.
+fn use_up_the_turn(context: &mut Context<'_>) {
+    while let Poll::Ready(turn) = poll_proceed(context) {
+        turn.made_progress();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_comes_after_a_turn_that_was_used_up() {
+    let silent = SseResponse::new(events_at(&[])).without_opening();
+    let mut body = Box::pin(silent.into_body());
+    let start = Instant::now();
+    let mut turns = 0;
+    let beat = poll_fn(|context| {
+        turns += 1;
+        if turns == 1 {
+            use_up_the_turn(context);
+        }
+        // As a server does: again, for more that could leave at once.
+        match body.as_mut().poll_frame(context) {
+            Poll::Pending => body.as_mut().poll_frame(context),
+            ready => ready,
+        }
+    });
+    let beat = timeout(Duration::from_secs(100), beat);
+    beat.await
+        .expect("it is not forgotten")
+        .expect("no end")
+        .expect("no error");
+    assert_eq!(start.elapsed().as_secs(), 15);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_task_that_polled_last_is_woken_for_a_heartbeat() {
+    let silent = SseResponse::new(events_at(&[])).without_opening();
+    let mut body = Box::pin(silent.into_body());
+    // Another task has polled it, and has gone.
+    let elsewhere = &mut Context::from_waker(Waker::noop());
+    assert!(body.as_mut().poll_frame(elsewhere).is_pending());
+    let beat = timeout(Duration::from_secs(100), body.frame());
+    beat.await
+        .expect("in time")
+        .expect("no end")
+        .expect("no error");
 }

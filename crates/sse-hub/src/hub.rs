@@ -5,7 +5,7 @@ use std::task::Waker;
 use crate::ring::{Capacity, Entry, Ring};
 use crate::roster::Roster;
 use crate::subscription::{Lagged, Subscription};
-use crate::sync::{Arc, Mutex, MutexGuard};
+use crate::sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering};
 use crate::topic::{Interest, Topic};
 
 /// One in-process stream of entries, for any number of subscribers.
@@ -32,6 +32,8 @@ struct Handle<K, T> {
 /// dropped is moved out and let go after the lock.
 pub(crate) struct Shared<K, T> {
     state: Mutex<State<K, T>>,
+    /// Counts what was done to the ring: changed under the lock, before anyone is woken.
+    changes: AtomicU64,
 }
 
 pub(crate) struct State<K, T> {
@@ -49,9 +51,20 @@ impl<K, T> Shared<K, T> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Equal for as long as nothing is published and the hub is not closed. Who is woken by
+    /// either finds another number.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
+    fn count_change(&self) {
+        self.changes.fetch_add(1, Ordering::Release);
+    }
+
     fn close(&self) {
         let woken = {
             let mut state = self.lock();
+            self.count_change();
             state.is_closed = true;
             state.roster.wake_all()
         };
@@ -105,6 +118,7 @@ impl<K: Copy + Ord, T: Clone> Hub<K, T> {
         };
         let shared = Arc::new(Shared {
             state: Mutex::new(state),
+            changes: AtomicU64::new(0),
         });
         Self {
             handle: Arc::new(Handle { shared }),
@@ -146,6 +160,7 @@ impl<K: Copy + Ord, T: Clone> Hub<K, T> {
             let State { ring, roster, .. } = &mut *state;
             let (oldest, number) = (ring.first(), ring.end());
             let departed = ring.push(entry);
+            self.handle.shared.count_change();
             for (number, entry) in (oldest..).zip(&departed) {
                 roster.forget(number, &entry.topics);
             }

@@ -5,6 +5,7 @@
 use std::future::poll_fn;
 use std::num::NonZeroUsize;
 use std::pin::Pin;
+use std::task::Poll;
 
 use futures_core::Stream;
 use loom::future::block_on;
@@ -36,6 +37,29 @@ fn nothing_published_is_missed() {
         assert_eq!(next(&mut all), Some(Ok((2, 20))));
         assert_eq!(next(&mut all), None);
         publisher.join().expect("the publisher does not panic");
+    });
+}
+
+#[test]
+fn who_knows_that_it_waits_is_woken() {
+    loom::model(|| {
+        let hub = hub(2);
+        let mut all = hub.subscribe(0, Interest::All);
+        let publisher = thread::spawn(move || {
+            hub.publish(1, &[], 10);
+            hub
+        });
+        let next = block_on(poll_fn(|context| {
+            while !all.is_waiting(context) {
+                let next = Pin::new(&mut all).poll_next(context);
+                if next.is_ready() {
+                    return next;
+                }
+            }
+            Poll::Pending
+        }));
+        assert_eq!(next, Some(Ok((1, 10))));
+        drop(publisher.join().expect("the publisher does not panic"));
     });
 }
 

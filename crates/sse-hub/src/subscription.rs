@@ -2,7 +2,8 @@ use std::error::Error;
 use std::fmt;
 use std::iter;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::ptr;
+use std::task::{Context, Poll, Waker};
 
 use futures_core::{FusedStream, Stream};
 
@@ -48,6 +49,33 @@ pub struct Subscription<K, T> {
     interest: Interest,
     cursor: K,
     place: Place,
+    /// What was so when it was last polled for nothing.
+    waiting: Option<Waiting>,
+}
+
+/// That there was nothing, and who is to be woken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Waiting {
+    /// What the hub had [counted](Shared::changes).
+    changes: u64,
+    waker: WakerId,
+}
+
+/// Tells a waker from all others that live. Nothing is kept alive by it: while the hub is unchanged
+/// the waker is in the subscription's seat.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct WakerId {
+    data: usize,
+    vtable: usize,
+}
+
+impl WakerId {
+    fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: ptr::from_ref(waker.vtable()).addr(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +98,7 @@ impl<K: Copy, T> Subscription<K, T> {
             interest,
             cursor: after,
             place: Place::Seated(seat),
+            waiting: None,
         }
     }
 
@@ -84,6 +113,7 @@ impl<K: Copy, T> Subscription<K, T> {
             interest,
             cursor: after,
             place: Place::Behind(lagged),
+            waiting: None,
         }
     }
 
@@ -108,6 +138,19 @@ impl<K: Copy, T> Subscription<K, T> {
 }
 
 impl<K, T> Subscription<K, T> {
+    /// Whether polling it would only say again that there is nothing: the last poll has said so,
+    /// nothing was published since, and it is the task of `context` that is woken when something
+    /// is. Takes no lock.
+    ///
+    /// For whoever is polled more often than it is woken, as the bodies of HTTP responses are.
+    #[must_use]
+    pub fn is_waiting(&self, context: &Context<'_>) -> bool {
+        self.waiting.is_some_and(|waiting| {
+            waiting.changes == self.shared.changes()
+                && waiting.waker == WakerId::of(context.waker())
+        })
+    }
+
     /// Gives the seat back.
     fn end(&mut self) {
         if let Place::Seated(seat) = std::mem::replace(&mut self.place, Place::Ended) {
@@ -218,18 +261,20 @@ impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> Subscription<K, T> {
         known: impl FnOnce(&Interest, u64, u64) -> Option<(RunEnd<K>, V)>,
     ) -> PolledRun<K, T, V> {
         let Place::Seated(id) = self.place else {
-            return self
-                .poll_taken(context)
-                .map(|item| item.map(|taken| taken.map(|(key, value)| Run::One(key, value))));
+            return self.poll_one(context);
         };
         let mut state = self.shared.lock();
         let seat = state.roster.seat(id);
         let (unread, first) = (seat.unread, seat.next);
+        if unread == 1
+            && let Taken::Entry(key, value) = state.take(id, &self.interest)
+        {
+            self.cursor = key;
+            return Poll::Ready(Some(Ok(Run::One(key, value))));
+        }
         if unread < 2 || state.ring.entry(first).is_none() {
             drop(state);
-            return self
-                .poll_taken(context)
-                .map(|item| item.map(|taken| taken.map(|(key, value)| Run::One(key, value))));
+            return self.poll_one(context);
         }
         let run = match known(&self.interest, first, unread) {
             Some((end, value)) => {
@@ -254,8 +299,9 @@ impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> Subscription<K, T> {
 }
 
 impl<K: Copy + Ord, T: Clone> Subscription<K, T> {
-    fn poll_taken(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<(K, T), Lagged>>> {
-        Pin::new(self).poll_next(context)
+    fn poll_one<V>(&mut self, context: &mut Context<'_>) -> PolledRun<K, T, V> {
+        let next = Pin::new(self).poll_next(context);
+        next.map(|item| item.map(|taken| taken.map(|(key, value)| Run::One(key, value))))
     }
 }
 
@@ -291,6 +337,10 @@ impl<K: Copy + Ord, T: Clone> Stream for Subscription<K, T> {
                     return Poll::Ready(None);
                 }
                 let replaced = state.roster.seat(seat).wait(context);
+                this.waiting = Some(Waiting {
+                    changes: this.shared.changes(),
+                    waker: WakerId::of(context.waker()),
+                });
                 drop(state);
                 drop(replaced);
                 Poll::Pending

@@ -314,6 +314,36 @@ fn the_waker_of_the_last_poll_is_woken() {
 }
 
 #[test]
+fn who_waits_is_known_to_wait_until_something_changes() {
+    let hub = hub(4);
+    let mut subscription = hub.subscribe(FLOOR, even());
+    let mine = Waker::from(Arc::new(Wakes::default()));
+    let other = Waker::from(Arc::new(Wakes::default()));
+    let [mut mine, other] = [&mine, &other].map(Context::from_waker);
+    assert!(!subscription.is_waiting(&mine), "it was never polled");
+    for step in [
+        |_: &Numbers| {},
+        |hub: &Numbers| publish(hub, [101]),
+        |hub: &Numbers| publish(hub, [102]),
+    ] as [fn(&Numbers); 3]
+    {
+        step(&hub);
+        assert!(!subscription.is_waiting(&mine), "something has changed");
+        while pin!(&mut subscription).poll_next(&mut mine).is_ready() {}
+        assert!(subscription.is_waiting(&mine));
+        assert!(!subscription.is_waiting(&other), "another is not woken");
+        assert!(pin!(&mut subscription).poll_next(&mut mine).is_pending());
+    }
+    hub.close();
+    assert!(!subscription.is_waiting(&mine));
+    assert_eq!(
+        pin!(&mut subscription).poll_next(&mut mine),
+        Poll::Ready(None)
+    );
+    assert!(!subscription.is_waiting(&mine), "it has ended");
+}
+
+#[test]
 fn those_who_left_are_not_counted_or_held() {
     let hub = hub(8);
     let held = Arc::new(());
