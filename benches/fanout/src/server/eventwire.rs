@@ -3,16 +3,17 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use eventwire_feed::{Feed, FeedOptions, Follow, From, Offer};
-use eventwire_sse_body::SseResponse;
+use eventwire_feed::{Feed, FeedOptions, Follow, FrameStream, From, Offer};
+use eventwire_sse_body::{SseBody, SseResponse};
 use eventwire_store::{Append, EventStore, EventType, MemoryStore, NewEvent, Query, StreamName};
 use eventwire_takeover::{Served, WriterOptions, Writers};
-use http::Request;
+use futures_util::FutureExt as _;
+use http::{Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 use super::{Orders, payload};
 
@@ -32,16 +33,7 @@ pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
     let feed = Feed::start(store.clone(), FeedOptions::default())
         .await
         .map_err(io::Error::other)?;
-    let one = const { NonZeroUsize::new(1).expect("not zero") };
-    let writers = match mode {
-        Mode::TakenOver => Some(Writers::start(WriterOptions::default().tasks(one))),
-        Mode::Http1 | Mode::Http2 => None,
-    };
-    tokio::spawn(async move {
-        while let Ok((socket, _)) = listener.accept().await {
-            tokio::spawn(answer(socket, feed.clone(), mode, writers.clone()));
-        }
-    });
+    tokio::spawn(accept(listener, feed, mode));
     let event_type = EventType::new("posted").map_err(io::Error::other)?;
     let mut orders = Orders::new();
     while let Some((count, topic)) = orders.next().await {
@@ -56,43 +48,49 @@ fn room(topic: usize) -> io::Result<StreamName> {
     StreamName::new(format!("room-{topic}")).map_err(io::Error::other)
 }
 
-/// Serves a connection with hyper; with writers, as far as the head of its stream.
-async fn answer(
-    socket: TcpStream,
-    feed: Feed,
-    mode: Mode,
-    writers: Option<Writers>,
-) -> io::Result<()> {
-    socket.set_nodelay(true)?;
-    let service = service_fn(move |request: Request<Incoming>| {
-        let follow = Follow::new(wanted(&request)).from(From::End);
-        let offer = Offer::new(feed.clone(), follow, HEARTBEAT);
-        let mut response = SseResponse::new(offer.frames())
-            .heartbeat(HEARTBEAT)
-            .into_response();
-        response.extensions_mut().insert(offer);
-        async move { Ok::<_, Infallible>(response) }
-    });
-    let io = TokioIo::new(socket);
-    let mut http = http1::Builder::new();
-    match (mode, writers) {
-        (Mode::TakenOver, Some(writers)) => {
-            let served = eventwire_takeover::serve(&http, io, service).await;
-            if let Served::Begun(io, answer) = served.map_err(io::Error::other)? {
-                writers.write(io.into_inner(), answer);
+/// Serves each connection in a task that is as large as what serves it.
+async fn accept(listener: TcpListener, feed: Feed, mode: Mode) -> io::Result<()> {
+    let one = const { NonZeroUsize::new(1).expect("not zero") };
+    let writers = Writers::start(WriterOptions::default().tasks(one));
+    loop {
+        let (socket, _) = listener.accept().await?;
+        socket.set_nodelay(true)?;
+        let io = TokioIo::new(socket);
+        let feed = feed.clone();
+        // In a box, as the gateway's is: hyper keeps the room for as long as the connection lives.
+        let service = service_fn(move |request| {
+            let response = answer(&feed, &request);
+            Box::pin(async move { Ok::<_, Infallible>(response) })
+        });
+        let mut http = http1::Builder::new();
+        http.writev(false);
+        match mode {
+            Mode::Http1 => drop(tokio::spawn(http.serve_connection(io, service))),
+            Mode::Http2 => {
+                let http = http2::Builder::new(TokioExecutor::new());
+                drop(tokio::spawn(http.serve_connection(io, service)));
+            }
+            Mode::TakenOver => {
+                let serving = eventwire_takeover::serve(&http, io, service);
+                let writers = writers.clone();
+                tokio::spawn(serving.map(move |served| {
+                    if let Ok(Served::Begun(io, answer)) = served {
+                        writers.write(io.into_inner(), answer);
+                    }
+                }));
             }
         }
-        (Mode::Http2, _) => {
-            let http = http2::Builder::new(TokioExecutor::new());
-            let served = http.serve_connection(io, service).await;
-            served.map_err(io::Error::other)?;
-        }
-        _ => {
-            let served = http.writev(false).serve_connection(io, service).await;
-            served.map_err(io::Error::other)?;
-        }
     }
-    Ok(())
+}
+
+fn answer(feed: &Feed, request: &Request<Incoming>) -> Response<SseBody<FrameStream>> {
+    let follow = Follow::new(wanted(request)).from(From::End);
+    let offer = Offer::new(feed.clone(), follow, HEARTBEAT);
+    let mut response = SseResponse::new(offer.frames())
+        .heartbeat(HEARTBEAT)
+        .into_response();
+    response.extensions_mut().insert(offer);
+    response
 }
 
 /// The events of the topic in the query of the request's target, or all.
