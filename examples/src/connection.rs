@@ -68,8 +68,10 @@ impl Connection {
             request
         });
         let service = TowerToHyperService::new(service);
+        // What is waited for is in a box of its own size: the task would have room for the largest
+        // of all of it, twice, for as long as it lives.
         let protocol = tokio::select! {
-            protocol = timeout(HEAD_WITHIN, speaks_http2(&self.socket)) => protocol,
+            protocol = Box::pin(timeout(HEAD_WITHIN, speaks_http2(&self.socket))) => protocol,
             () = self.stopping.clone() => return,
         };
         let mut io = TimeoutStream::new(self.socket);
@@ -82,7 +84,7 @@ impl Connection {
                     .keep_alive_interval(self.stalled_after)
                     .keep_alive_timeout(self.stalled_after)
                     .serve_connection(io, service);
-                graceful.watch(connection).await
+                Box::pin(graceful.watch(connection)).await
             }
             Ok(Ok(false)) => {
                 let mut http = http1::Builder::new();
@@ -95,9 +97,12 @@ impl Connection {
                         // Whoever has the watcher is waited for.
                         let _graceful = graceful;
                         let serving = takeover::serve(&http, io, service);
-                        serve_or_write(serving, &writers, self.stopping).await
+                        Box::pin(serve_or_write(serving, &writers, self.stopping)).await
                     }
-                    None => graceful.watch(http.serve_connection(io, service)).await,
+                    None => {
+                        let connection = http.serve_connection(io, service);
+                        Box::pin(graceful.watch(connection)).await
+                    }
                 }
             }
             // It said nothing, and is owed nothing.
