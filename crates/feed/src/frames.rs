@@ -62,8 +62,8 @@ pub struct FrameStream {
     is_idle: bool,
     /// When the stream ends of itself.
     pub(crate) ends_at: Option<Instant>,
-    /// What is said at the end, where the feed closes.
-    pub(crate) farewell: Option<Frame>,
+    /// Whether it says farewell, where the feed closes.
+    pub(crate) takes_leave: bool,
     pub(crate) audience: Audience,
     pub(crate) stage: Stage,
     /// What its life is told under.
@@ -178,7 +178,7 @@ impl FrameStream {
             ends_at: follow
                 .max_age
                 .and_then(|age| Instant::now().checked_add(age)),
-            farewell: control::farewell(&feed.options),
+            takes_leave: true,
             audience: Audience::Nobody {
                 is_resumed: told.is_some(),
             },
@@ -209,7 +209,7 @@ impl FrameStream {
             is_timed: false,
             is_idle: true,
             ends_at,
-            farewell: control::farewell(&feed.options),
+            takes_leave: true,
             audience: Audience::One,
             stage: Stage::Live(Live::after(&feed, &other.query, after)),
             span,
@@ -446,7 +446,8 @@ impl Stream for FrameStream {
                 if !has_ended {
                     this.stage = Stage::Ended(Ending::Ended);
                 }
-                let farewell = this.farewell.take().filter(|_| this.feed.ring.is_closed());
+                let takes_leave = std::mem::take(&mut this.takes_leave);
+                let farewell = takes_leave.then(|| this.farewell()).flatten();
                 return Poll::Ready(farewell.map(Ok));
             }
             match this.poll_stage(context) {

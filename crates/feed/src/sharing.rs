@@ -106,7 +106,7 @@ impl FrameStream {
     pub fn part(&mut self) -> Part {
         debug_assert_eq!(self.audience, Audience::One, "a client has one part");
         self.audience = Audience::Many(0);
-        self.farewell = None;
+        self.takes_leave = false;
         Part {
             feed: Arc::clone(&self.feed),
             ends_at: self.ends_at.take(),

@@ -1,4 +1,4 @@
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::name::{Category, EventType, StreamName, Tag};
 
@@ -57,7 +57,9 @@ impl Query {
     /// Every event.
     #[must_use]
     pub fn all() -> Self {
-        Self::from(QueryItem::default())
+        /// One for all of them: those who follow everything are many.
+        static ALL: LazyLock<Query> = LazyLock::new(|| Query::from(QueryItem::default()));
+        ALL.clone()
     }
 
     /// The events of one stream.

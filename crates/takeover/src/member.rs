@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use eventwire_feed::{Ending, FrameStream, Part};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
@@ -29,8 +29,9 @@ pub(crate) struct Member<S> {
     pub(crate) waker: Waker,
     /// Whether it waits for its turn to be polled.
     pub(crate) is_queued: bool,
-    /// What the socket had no room for: of one chunk, shared by all who are held up at it.
-    rest: Bytes,
+    /// What the socket had no room for: of one chunk, shared by all who are held up at it. In a
+    /// box, since few are.
+    rest: Option<Box<Bytes>>,
     /// When the socket last took something, or was last offered something.
     moved_at: Instant,
     heartbeat: Duration,
@@ -96,7 +97,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
             stage: Stage::Own(Box::new(frames)),
             waker,
             is_queued: false,
-            rest: Bytes::new(),
+            rest: None,
             moved_at: now,
             heartbeat: heartbeat.max(SHORTEST),
             received: 0,
@@ -117,7 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
 
     /// Whether the socket has no room for more.
     pub(crate) fn is_held_up(&self) -> bool {
-        !self.rest.is_empty()
+        self.rest.is_some()
     }
 
     /// Writes; what there is no room for is kept, as a part of `copy`, which is made where it is
@@ -136,24 +137,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
         let taken = self.write(bytes)?;
         if taken < bytes.len() {
             let copy = copy.get_or_insert_with(|| Bytes::copy_from_slice(bytes));
-            self.rest = copy.slice(taken..);
+            self.rest = Some(Box::new(copy.slice(taken..)));
         }
         Ok(())
     }
 
     /// Writes more of what was kept. The socket says when there is room.
     pub(crate) fn go_on(&mut self, now: Instant) -> Result<(), Gone> {
-        let rest = self.rest.clone();
+        let Some(mut rest) = self.rest.take() else {
+            return Ok(());
+        };
         let taken = self.write(&rest)?;
         if taken > 0 {
             self.moved_at = now;
         }
-        if taken == self.rest.len() {
-            // Lets the whole chunk go.
-            self.rest = Bytes::new();
-        } else {
-            self.rest = self.rest.slice(taken..);
-        }
+        rest.advance(taken);
+        // Once it is empty the whole chunk is let go.
+        self.rest = rest.has_remaining().then_some(rest);
         Ok(())
     }
 

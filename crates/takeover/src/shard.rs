@@ -135,6 +135,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         let Some(arrival) = self.arrivals.pop_front() else {
             return;
         };
+        if self.arrivals.is_empty() {
+            // Many come at once at times; they are not to be paid for ever.
+            self.arrivals = VecDeque::new();
+        }
         let entry = self.members.vacant_entry();
         let key = entry.key();
         let waker = waker(&self.wakes, Target::Member(key));
