@@ -69,6 +69,7 @@ impl Held {
     }
 
     /// Copies the data if it lies in the chunk.
+    #[inline(always)]
     pub(crate) fn keep_data(&mut self, chunk: &[u8], data: &mut Place) {
         if let Place::Chunk(span) = *data {
             clear(&mut self.data);
@@ -121,6 +122,8 @@ impl Held {
     }
 }
 
+/// Called for each chunk, however short, and seldom with something to copy.
+#[inline(always)]
 fn keep(buffer: &mut Vec<u8>, chunk: &[u8], place: &mut Place) {
     if let Place::Chunk(span) = *place {
         clear(buffer);
