@@ -431,6 +431,10 @@ impl FileIndex {
         SectionBytes::new(self, self.head.sections.postings)
     }
 
+    pub(super) fn texts(&self) -> SectionBytes<'_> {
+        SectionBytes::new(self, self.head.sections.texts)
+    }
+
     pub(super) fn listings(&self) -> Column<'_> {
         Column::new(self, self.head.sections.listings, LISTING_BYTES)
     }

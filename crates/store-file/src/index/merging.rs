@@ -1,7 +1,6 @@
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
-
-use bytes::Bytes;
 
 use super::blocks::{Block, ListWriter, Listed, Posting};
 use super::file::{BadIndex, FileIndex};
@@ -60,7 +59,7 @@ impl MergeError {
 /// Several indexes as one.
 struct MergedIndex<'a> {
     parts: &'a [Arc<FileIndex>],
-    names: usize,
+    names: u32,
     /// For each part, the number of each of its names among all, counted from 1.
     numbers: Vec<Vec<u32>>,
 }
@@ -70,20 +69,16 @@ impl<'a> MergedIndex<'a> {
         let mut numbers = parts
             .iter()
             .map(|part| {
-                Ok(vec![
-                    0;
-                    in_memory(part.listings().count())
-                        .map_err(|_| part.bad())?
-                ])
+                let names = in_memory(part.listings().count()).map_err(|_| part.bad())?;
+                Ok(Vec::with_capacity(names))
             })
             .collect::<Result<Vec<Vec<u32>>, BadIndex>>()?;
-        let mut names = 0;
+        let mut names: u32 = 0;
         let mut groups = Groups::new(parts)?;
         while let Some(group) = groups.next()? {
-            names += 1;
-            let number = u32::try_from(names).map_err(|_| parts[0].bad())?;
+            names = names.checked_add(1).ok_or(parts[0].bad())?;
             for member in &group.members {
-                numbers[member.part][member.number] = number;
+                numbers[member.part].push(names);
             }
         }
         Ok(Self {
@@ -93,10 +88,31 @@ impl<'a> MergedIndex<'a> {
         })
     }
 
-    fn each_group(&self, mut give: impl FnMut(&Group) -> io::Result<()>) -> io::Result<()> {
-        let mut groups = Groups::new(self.parts).map_err(io::Error::other)?;
-        while let Some(group) = groups.next().map_err(io::Error::other)? {
-            give(group)?;
+    /// Goes through the names again: their numbers say which are the same, so that nothing is
+    /// compared and no text is read.
+    fn each_group(
+        &self,
+        mut give: impl FnMut(&[Member]) -> Result<(), io::Error>,
+    ) -> io::Result<()> {
+        let ahead = self.parts.iter().zip(&self.numbers).map(|(part, numbers)| {
+            let listings = part.listings().past_the_cache();
+            (part, listings, numbers.iter().zip(0..).peekable())
+        });
+        let mut ahead: Vec<_> = ahead.collect();
+        let mut members = Vec::new();
+        for number in 1..=self.names {
+            members.clear();
+            for (index, (part, listings, numbers)) in ahead.iter_mut().enumerate() {
+                let Some((_, at)) = numbers.next_if(|(next, _)| **next == number) else {
+                    continue;
+                };
+                let listing = part.listing(listings, at).map_err(io::Error::other)?;
+                members.push(Member {
+                    part: index,
+                    listing,
+                });
+            }
+            give(&members)?;
         }
         Ok(())
     }
@@ -112,7 +128,7 @@ impl Source for MergedIndex<'_> {
     }
 
     fn names(&self) -> usize {
-        self.names
+        in_memory(self.names.into()).expect("the numbers of as many names are in memory")
     }
 
     fn each_slot(&self, give: &mut dyn FnMut(Slot, u32) -> io::Result<()>) -> io::Result<()> {
@@ -134,7 +150,13 @@ impl Source for MergedIndex<'_> {
     }
 
     fn each_name(&self, give: &mut dyn FnMut(Name<'_>) -> io::Result<()>) -> io::Result<()> {
-        self.each_group(|group| give(group.name()))
+        let texts: Vec<_> = texts_of(self.parts).collect();
+        let mut text = Vec::new();
+        self.each_group(|members| {
+            let Member { part, listing } = &members[0];
+            read_text(&texts[*part], listing, &mut text).map_err(io::Error::other)?;
+            give(name(members, &text))
+        })
     }
 
     fn each_list(&self, lists: &mut ListWriter<'_, '_>) -> io::Result<()> {
@@ -142,11 +164,11 @@ impl Source for MergedIndex<'_> {
         let sections = sections.map(|part| part.postings().past_the_cache());
         let sections: Vec<SectionBytes<'_>> = sections.collect();
         let mut block = Block::default();
-        self.each_group(|group| {
-            if group.is_key() {
+        self.each_group(|members| {
+            if is_key(&members[0].listing) {
                 return Ok(());
             }
-            for Member { part, listing, .. } in &group.members {
+            for Member { part, listing } in members {
                 let from_first = self.parts[*part].first() - self.first();
                 let listed = Listed::new(listing);
                 for number in 0..listed.blocks() {
@@ -170,54 +192,73 @@ impl Source for MergedIndex<'_> {
 /// A name and where it is listed.
 #[derive(Debug, Default)]
 pub(super) struct Group {
-    text: Bytes,
+    text: Vec<u8>,
     /// In the order of the parts.
     members: Vec<Member>,
 }
 
+/// Where one of the parts lists a name.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Member {
     pub(super) part: usize,
-    /// The index of the listing in its part.
-    number: usize,
     pub(super) listing: Listing,
 }
 
 impl Group {
-    fn first(&self) -> &Listing {
-        &self.members[0].listing
-    }
-
     /// Where the last of the parts lists it that do.
     pub(super) fn last(&self) -> &Member {
         self.members.last().expect("a group is of a listing")
     }
 
     pub(super) fn kind(&self) -> u8 {
-        self.first().kind
+        self.members[0].listing.kind
     }
 
     pub(super) fn is_key(&self) -> bool {
-        self.kind() == ListingKind::Key as u8
+        is_key(&self.members[0].listing)
     }
 
     pub(super) fn name(&self) -> Name<'_> {
-        let first = self.first();
-        let lists = if self.is_key() {
-            Lists::Append(first.begin, first.count)
-        } else {
-            let counts = self.members.iter().map(|member| member.listing.count);
-            Lists::Postings(counts.fold(0, u32::saturating_add))
-        };
-        Name {
-            hash: first.hash,
-            kind: first.kind,
-            text: &self.text,
-            more: &[],
-            lists,
-            extra: first.extra,
-        }
+        name(&self.members, &self.text)
     }
+}
+
+fn is_key(listing: &Listing) -> bool {
+    listing.kind == ListingKind::Key as u8
+}
+
+/// What is listed in these places under a name with this text.
+fn name<'t>(members: &[Member], text: &'t [u8]) -> Name<'t> {
+    let first = &members[0].listing;
+    let lists = if is_key(first) {
+        Lists::Append(first.begin, first.count)
+    } else {
+        let counts = members.iter().map(|member| member.listing.count);
+        Lists::Postings(counts.fold(0, u32::saturating_add))
+    };
+    Name {
+        hash: first.hash,
+        kind: first.kind,
+        text,
+        more: &[],
+        lists,
+        extra: first.extra,
+    }
+}
+
+/// The texts of each part, which come in the order of its names.
+fn texts_of(parts: &[Arc<FileIndex>]) -> impl Iterator<Item = SectionBytes<'_>> {
+    parts.iter().map(|part| part.texts().past_the_cache())
+}
+
+fn read_text(
+    texts: &SectionBytes<'_>,
+    listing: &Listing,
+    text: &mut Vec<u8>,
+) -> Result<(), BadIndex> {
+    texts.read(listing.text, listing.length.into(), text)?;
+    let is_whole = text.len() == usize::from(listing.length);
+    is_whole.then_some(()).ok_or(texts.bad())
 }
 
 /// Goes through the names of several indexes, each name once.
@@ -230,13 +271,17 @@ pub(super) struct Groups<'a> {
 struct Head<'a> {
     part: &'a FileIndex,
     listings: Column<'a>,
-    number: u64,
-    name: Option<(Listing, Bytes)>,
+    texts: SectionBytes<'a>,
+    /// The numbers of the names that come after it.
+    left: Range<u64>,
+    listing: Option<Listing>,
+    text: Vec<u8>,
 }
 
 impl<'a> Groups<'a> {
     pub(super) fn new(parts: &'a [Arc<FileIndex>]) -> Result<Self, BadIndex> {
-        let heads = parts.iter().map(|part| Head::new(part));
+        let heads = parts.iter().zip(texts_of(parts));
+        let heads = heads.map(|(part, texts)| Head::new(part, texts));
         Ok(Self {
             heads: heads.collect::<Result<_, _>>()?,
             group: Group::default(),
@@ -245,56 +290,54 @@ impl<'a> Groups<'a> {
 
     /// The next name. Two that are not the same may have the same hash.
     pub(super) fn next(&mut self) -> Result<Option<&Group>, BadIndex> {
+        let Group { text, members } = &mut self.group;
         let lowest = self.heads.iter().filter_map(Head::rank).min();
-        let Some((hash, kind, text)) = lowest else {
+        let Some((hash, kind, lowest)) = lowest else {
             return Ok(None);
         };
-        let text = text.clone();
-        self.group.members.clear();
+        text.clear();
+        text.extend_from_slice(lowest);
+        members.clear();
         for (part, head) in self.heads.iter_mut().enumerate() {
-            if head.rank() != Some((hash, kind, &text)) {
+            if head.rank() != Some((hash, kind, text)) {
                 continue;
             }
-            let number = in_memory(head.number).map_err(|_| head.part.bad())?;
-            self.group
-                .members
-                .extend(head.name.take().map(|(listing, _)| Member {
-                    part,
-                    number,
-                    listing,
-                }));
-            head.number += 1;
-            head.load()?;
+            members.extend(head.listing.map(|listing| Member { part, listing }));
+            head.advance()?;
         }
-        self.group.text = text;
         Ok(Some(&self.group))
     }
 }
 
 impl<'a> Head<'a> {
-    fn new(part: &'a FileIndex) -> Result<Self, BadIndex> {
+    fn new(part: &'a FileIndex, texts: SectionBytes<'a>) -> Result<Self, BadIndex> {
+        let listings = part.listings().past_the_cache();
         let mut head = Self {
             part,
-            listings: part.listings().past_the_cache(),
-            number: 0,
-            name: None,
+            left: 0..listings.count(),
+            listings,
+            texts,
+            listing: None,
+            text: Vec::new(),
         };
-        head.load()?;
+        head.advance()?;
         Ok(head)
     }
 
-    fn load(&mut self) -> Result<(), BadIndex> {
-        if self.number < self.listings.count() {
-            let listing = self.part.listing(&self.listings, self.number)?;
-            self.name = Some((listing, self.part.text(&listing)?));
+    fn advance(&mut self) -> Result<(), BadIndex> {
+        let next = self.left.next();
+        let listing = next.map(|number| self.part.listing(&self.listings, number));
+        self.listing = listing.transpose()?;
+        match &self.listing {
+            Some(listing) => read_text(&self.texts, listing, &mut self.text),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// What names are ordered by; none at the end.
-    fn rank(&self) -> Option<(u64, u8, &Bytes)> {
-        let (listing, text) = self.name.as_ref()?;
-        Some((listing.hash, listing.kind, text))
+    fn rank(&self) -> Option<(u64, u8, &[u8])> {
+        let listing = self.listing.as_ref()?;
+        Some((listing.hash, listing.kind, &self.text))
     }
 }
 

@@ -6,6 +6,9 @@ use super::source::{Lists, Name, Source};
 use crate::format::ListingKind;
 use crate::segment::Segment;
 
+/// Names whose first events are looked up together.
+const AT_ONCE: usize = 16;
+
 /// An index in memory in the order of its file.
 pub(super) struct SortedIndex<'a> {
     index: &'a MemoryIndex,
@@ -106,12 +109,25 @@ impl Source for SortedIndex<'_> {
 
     fn each_list(&self, lists: &mut ListWriter<'_, '_>) -> io::Result<()> {
         let has_list = |name: &&Sorted<'_>| matches!(name.lists, Lists::Postings(_));
-        for name in self.sorted.iter().filter(has_list) {
-            for &position in name.positions {
-                let distance = distance(position - self.index.first());
-                lists.push(Posting::of(distance, self.index.slot(position)))?;
+        let posting = |position: u64| {
+            let distance = distance(position - self.index.first());
+            Posting::of(distance, self.index.slot(position))
+        };
+        let listed: Vec<&Sorted<'_>> = self.sorted.iter().filter(has_list).collect();
+        for names in listed.chunks(AT_ONCE) {
+            // Names are in no order of memory, and most have few events: the first of each is
+            // waited for together.
+            let mut firsts = [None; AT_ONCE];
+            for (first, name) in firsts.iter_mut().zip(names) {
+                *first = name.positions.first().map(|&position| posting(position));
             }
-            lists.end()?;
+            for (first, name) in firsts.into_iter().zip(names) {
+                let rest = name.positions.iter().skip(1);
+                for posting in first.into_iter().chain(rest.map(|&at| posting(at))) {
+                    lists.push(posting)?;
+                }
+                lists.end()?;
+            }
         }
         Ok(())
     }
