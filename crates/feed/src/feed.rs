@@ -80,7 +80,8 @@ impl FeedOptions {
     /// encoding and what is about them, about. The newest event is kept however large it is.
     ///
     /// What several subscribers were sent joined, and what events look like to those who do not see
-    /// them as they were written, is kept beside it, up to 4 MiB of each.
+    /// them as they were written, is kept beside it, up to 4 MiB of each, what is kept about each
+    /// included.
     #[must_use]
     pub const fn ring_bytes(mut self, bytes: u64) -> Self {
         self.ring = self.ring.weight(bytes);
@@ -188,10 +189,15 @@ impl Feed {
         &self.shared.store
     }
 
-    /// How many events the ring holds, and how many bytes they take, about.
+    /// How many events the ring holds, and how many bytes all that is kept of them takes, about:
+    /// they themselves, what was joined of them, and what they look like to those who do not see
+    /// them as they were written.
     #[must_use]
     pub fn held(&self) -> (usize, u64) {
-        self.shared.ring.held()
+        let (events, bytes) = self.shared.ring.held();
+        let made = self.shared.ring.joined() + self.shared.presenter.looks.held();
+        let made = u64::try_from(made).expect("a length in memory fits 64 bits");
+        (events, bytes + made)
     }
 
     /// How many subscribers follow the ring now.

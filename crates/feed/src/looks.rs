@@ -4,9 +4,10 @@ use std::sync::{Mutex, PoisonError};
 use eventwire_sse::Frame;
 use eventwire_store::Position;
 
-/// What one entry takes beside its bytes: itself, its key twice, a frame's handle. More than was
-/// counted.
-const OVERHEAD: usize = 160;
+/// What one entry takes beside its bytes: its place in the map, which has up to four and a half
+/// times the room where entries come and go, its key in the queue, which has twice, and what counts
+/// who shares the bytes.
+const OVERHEAD: usize = 320;
 
 /// What live events look like where they do not look as they were written: each encoded once for
 /// those who share a presentation, and kept while there is place for it.
@@ -46,6 +47,11 @@ impl Looks {
         let (look, gone) = self.with(|kept| kept.put(key, made, self.most_bytes));
         drop(gone);
         look
+    }
+
+    /// How many bytes what is kept takes now, about.
+    pub(crate) fn held(&self) -> usize {
+        self.with(|kept| kept.bytes)
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Kept) -> T) -> T {

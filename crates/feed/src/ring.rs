@@ -225,6 +225,11 @@ impl Ring {
         self.live().hub.held()
     }
 
+    /// How many bytes what was joined of them takes, about.
+    pub(crate) fn joined(&self) -> usize {
+        self.live().runs.held()
+    }
+
     /// Ends every subscription, once it has been shown what was published.
     pub(crate) fn close(&self) {
         self.is_closed.send_replace(true);

@@ -7,11 +7,11 @@
 
 use std::future::Future;
 
-use eventwire_feed::{Feed, FeedOptions, Follow, From};
+use eventwire_feed::{Feed, FeedOptions, Follow, FrameStream, From, Look, Present, Views};
 use eventwire_store::{
-    Append, EventStore, EventType, Keep, MemoryStore, NewEvent, Query, Retention,
+    Append, EventStore, EventType, Keep, MemoryStore, NewEvent, Query, RecordedEvent, Retention,
 };
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 
 const MIB: usize = 1 << 20;
 
@@ -89,4 +89,65 @@ fn the_bytes_of_an_event_are_held_once() {
     let ((events, counted), _) = fill(FeedOptions::default(), 1, 100_000);
     assert_eq!(events, 1);
     assert!(counted < 102_000, "{counted}");
+}
+
+/// The same look for everyone, whatever the view and the event.
+struct Always(Look);
+
+impl Present for Always {
+    type View = u64;
+
+    fn present(&self, _: &u64, _: &RecordedEvent) -> Look {
+        self.0.clone()
+    }
+}
+
+fn take_all(frames: &mut FrameStream) {
+    while let Some(Some(frame)) = frames.next().now_or_never() {
+        drop(frame.unwrap());
+    }
+}
+
+/// Shows so many views what is appended, by twos, until nothing more can be kept.
+fn show(look: Look, views: u64, rounds: usize) -> (u64, i64) {
+    let mut held = 0;
+    let counted = allocation_counter::measure(|| {
+        let feed = block_on(async {
+            let store = MemoryStore::new();
+            let options = FeedOptions::default().ring_bytes(MIB as u64);
+            let feed = Feed::start(store.clone(), options).await.unwrap();
+            let known = Views::new(Always(look));
+            let mut streams: Vec<_> = (0..views)
+                .map(|view| feed.follow(Follow::new(Query::all()).view(known.of(view))))
+                .collect();
+            for _ in 0..rounds {
+                let pair = (0..2).fold(Append::new(), |pair, _| {
+                    pair.event(NewEvent::new(EventType::new("t").unwrap(), "x"))
+                });
+                streams.iter_mut().for_each(take_all);
+                store.append(pair).await.unwrap();
+                tokio::task::yield_now().await;
+                store.trim_log(Keep::all().max_events(1)).await.unwrap();
+            }
+            held = feed.held().1;
+            feed
+        });
+        std::mem::forget(feed);
+    });
+    (held, counted.bytes_current)
+}
+
+/// What nobody is shown takes its place as what is shown does.
+#[test]
+fn what_views_are_shown_is_bounded_however_little_it_is() {
+    for look in [Look::Hidden, Look::AsWritten] {
+        let (held, allocated) = show(look.clone(), 100, 300);
+        let held = usize::try_from(held).unwrap();
+        assert!(held < 9 * MIB + 64 * 1024, "{held} for {look:?}");
+        let allocated = usize::try_from(allocated).unwrap();
+        assert!(
+            allocated < held + MIB,
+            "{allocated} bytes, counted as {held} for {look:?}"
+        );
+    }
 }

@@ -47,7 +47,8 @@ pub(crate) struct State<K, T> {
 impl<K, T> Shared<K, T> {
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<K, T>> {
         // Foreign code that can panic under the lock, a comparison or a clone, does so before
-        // anything was changed.
+        // anything was changed; but for the comparison with the places of seats when an entry is
+        // announced, which the contract of `publish` names.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -132,7 +133,8 @@ impl<K: Copy + Ord, T: Clone> Hub<K, T> {
     /// On a closed hub it does nothing.
     ///
     /// # Panics
-    /// Where `key` is not above the floor and every key published before.
+    /// Where `key` is not above the floor and every key published before. Where comparing keys
+    /// panics, subscribers may miss this entry.
     ///
     /// # Ordering
     /// Keys rise strictly, so several publishers have to agree on who is next.

@@ -187,6 +187,8 @@ pub(crate) struct RunEnd<K> {
     pub(crate) number: u64,
     /// How many entries it has.
     pub(crate) count: u64,
+    /// Whether it ends for its length, rather than with what there was.
+    pub(crate) is_full: bool,
 }
 
 /// What a seat finds in the ring.
@@ -237,7 +239,10 @@ impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> State<K, T> {
         for number in numbers.take(usize::try_from(unread).unwrap_or(usize::MAX)) {
             let entry = self.ring.entry(number).expect("it was found in the ring");
             bytes += entry.value.as_ref().len();
-            if bytes > limit && end.is_some() {
+            if bytes > limit
+                && let Some(end) = &mut end
+            {
+                end.is_full = true;
                 break;
             }
             values.push(entry.value.clone());
@@ -245,6 +250,7 @@ impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> State<K, T> {
                 key: entry.key,
                 number: number + 1,
                 count: end.map_or(1, |end| end.count + 1),
+                is_full: false,
             });
         }
         (end.expect("what is unread and held is found"), values)

@@ -71,6 +71,14 @@ impl Interest {
         }
     }
 
+    /// How many topics it lists.
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::All => 0,
+            Self::Any(topics) => topics.len(),
+        }
+    }
+
     /// Equal for interests that are equal, and for hardly any other.
     pub(crate) fn digest(&self) -> u64 {
         match self {
