@@ -1,8 +1,9 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::ptr;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use eventwire_sse::Frame;
@@ -56,8 +57,8 @@ pub struct FrameStream {
     pub(crate) ready: Option<Frame>,
     /// When to look whether the client should be told of progress.
     timer: Pin<Box<Sleep>>,
-    /// Whether the timer wakes whom the last poll was for.
-    is_timed: bool,
+    /// Whom the timer wakes, unless it has fired.
+    timed_for: Option<WakerId>,
     /// Whether nothing was sent since the timer last fired.
     is_idle: bool,
     /// When the stream ends of itself.
@@ -73,6 +74,23 @@ pub struct FrameStream {
 /// How soon a client that was told no place is told one: one that is cut off before has
 /// nothing to come back with.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
+
+/// Tells a waker from all others that live. Nothing is kept alive by it: until it fires, the timer
+/// has the waker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct WakerId {
+    data: usize,
+    vtable: usize,
+}
+
+impl WakerId {
+    fn of(waker: &Waker) -> Self {
+        Self {
+            data: waker.data().addr(),
+            vtable: ptr::from_ref(waker.vtable()).addr(),
+        }
+    }
+}
 
 /// How many events that are not shown are passed in one turn.
 const TURN: usize = 1024;
@@ -173,7 +191,7 @@ impl FrameStream {
             is_signalling: follow.is_signalling,
             ready: None,
             timer: Box::pin(sleep_until(Instant::now() + first_look(&feed, told))),
-            is_timed: false,
+            timed_for: None,
             is_idle: true,
             ends_at: follow
                 .max_age
@@ -206,7 +224,7 @@ impl FrameStream {
             is_signalling: other.is_signalling,
             ready: None,
             timer: Box::pin(sleep_until(Instant::now() + feed.options.progress)),
-            is_timed: false,
+            timed_for: None,
             is_idle: true,
             ends_at,
             takes_leave: true,
@@ -384,7 +402,8 @@ impl FrameStream {
 
     /// Whether the last poll was for nothing, and another would be.
     fn is_waiting(&self, context: &Context<'_>) -> bool {
-        self.is_timed
+        self.ready.is_none()
+            && self.timed_for == Some(WakerId::of(context.waker()))
             && matches!(&self.stage, Stage::Live(live) if live.follower.is_waiting(context))
             && !self.timer.is_elapsed()
     }
@@ -397,10 +416,9 @@ impl FrameStream {
             self.timer.as_mut().reset(end);
         }
         // Without budget the timer is not asked, and the task is polled again at once.
-        let is_asked = has_budget_remaining();
-        let polled = self.timer.as_mut().poll(context);
-        self.is_timed = polled.is_pending() && is_asked;
-        ready!(polled);
+        self.timed_for = has_budget_remaining().then(|| WakerId::of(context.waker()));
+        ready!(self.timer.as_mut().poll(context));
+        self.timed_for = None;
         if self.is_over() {
             return Poll::Ready(());
         }

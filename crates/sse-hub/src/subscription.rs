@@ -36,7 +36,8 @@ impl Error for Lagged {}
 
 /// The entries of a [`Hub`](crate::Hub) that meet one subscriber's interest, in order.
 ///
-/// Yields each entry once. Ends after [`Lagged`], and once the hub has closed and all that was
+/// Yields each entry once. A poll that yields the newest has the task woken by the next already, so that
+/// it need not be polled again before. Ends after [`Lagged`], and once the hub has closed and all that was
 /// published was shown. Entries that do not match never make it lag, and cost it nothing while
 /// it waits.
 ///
@@ -49,16 +50,25 @@ pub struct Subscription<K, T> {
     interest: Interest,
     cursor: K,
     place: Place,
-    /// What was so when it was last polled for nothing.
+    /// What was so when it was last polled, where there is nothing more.
     waiting: Option<Waiting>,
 }
 
-/// That there was nothing, and who is to be woken.
+/// That there is nothing more, and who is to be woken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Waiting {
     /// What the hub had [counted](Shared::changes).
     changes: u64,
     waker: WakerId,
+}
+
+impl Waiting {
+    fn of<K, T>(shared: &Shared<K, T>, context: &Context<'_>) -> Self {
+        Self {
+            changes: shared.changes(),
+            waker: WakerId::of(context.waker()),
+        }
+    }
 }
 
 /// Tells a waker from all others that live. Nothing is kept alive by it: while the hub is unchanged
@@ -138,9 +148,9 @@ impl<K: Copy, T> Subscription<K, T> {
 }
 
 impl<K, T> Subscription<K, T> {
-    /// Whether polling it would only say again that there is nothing: the last poll has said so,
-    /// nothing was published since, and it is the task of `context` that is woken when something
-    /// is. Takes no lock.
+    /// Whether polling it would only say that there is nothing: the last poll has said so or yielded
+    /// the newest entry, nothing was published since, and it is the task of `context` that is woken when
+    /// something is. Takes no lock.
     ///
     /// For whoever is polled more often than it is woken, as the bodies of HTTP responses are.
     #[must_use]
@@ -214,6 +224,14 @@ impl<K: Copy + Ord, T: Clone> State<K, T> {
         taken
     }
 
+    /// Has one who has taken the newest entry, whose key this is, woken by the next, as it would be
+    /// once it had asked again. None where there is more to be had; else what comes back is the
+    /// caller's to drop, outside the lock.
+    fn wait_past(&mut self, seat: SeatId, key: K, context: &Context<'_>) -> Option<Option<Waker>> {
+        let is_level = !self.is_closed && key == self.ring.head();
+        is_level.then(|| self.roster.seat(seat).wait(context))
+    }
+
     /// Goes on to the first entry from `number` on, past so many.
     fn pass(&mut self, seat: SeatId, interest: &Interest, number: u64, count: u64) {
         let Seat { unread, .. } = *self.roster.seat(seat);
@@ -276,25 +294,33 @@ impl<K: Copy + Ord, T: Clone + AsRef<[u8]>> Subscription<K, T> {
             && let Taken::Entry(key, value) = state.take(id, &self.interest)
         {
             self.cursor = key;
+            let replaced = state.wait_past(id, key, context);
+            self.waiting = replaced
+                .is_some()
+                .then(|| Waiting::of(&self.shared, context));
+            drop(state);
+            drop(replaced);
             return Poll::Ready(Some(Ok(Run::One(key, value))));
         }
         if unread < 2 || state.ring.entry(first).is_none() {
             drop(state);
             return self.poll_one(context);
         }
-        let run = match known(&self.interest, first, unread) {
-            Some((end, value)) => {
-                state.pass(id, &self.interest, end.number, end.count);
-                self.cursor = end.key;
-                Run::Known(end.key, value)
-            }
+        let (end, run) = match known(&self.interest, first, unread) {
+            Some((end, value)) => (end, Run::Known(end.key, value)),
             None => {
                 let (end, values) = state.collect(id, &self.interest, limit);
-                state.pass(id, &self.interest, end.number, end.count);
-                self.cursor = end.key;
-                Run::Several { first, end, values }
+                (end, Run::Several { first, end, values })
             }
         };
+        state.pass(id, &self.interest, end.number, end.count);
+        self.cursor = end.key;
+        let replaced = state.wait_past(id, end.key, context);
+        self.waiting = replaced
+            .is_some()
+            .then(|| Waiting::of(&self.shared, context));
+        drop(state);
+        drop(replaced);
         Poll::Ready(Some(Ok(run)))
     }
 
@@ -328,6 +354,12 @@ impl<K: Copy + Ord, T: Clone> Stream for Subscription<K, T> {
         match state.take(seat, &this.interest) {
             Taken::Entry(key, value) => {
                 this.cursor = key;
+                let replaced = state.wait_past(seat, key, context);
+                this.waiting = replaced
+                    .is_some()
+                    .then(|| Waiting::of(&this.shared, context));
+                drop(state);
+                drop(replaced);
                 Poll::Ready(Some(Ok((key, value))))
             }
             Taken::Lagged(lagged) => {
@@ -343,10 +375,7 @@ impl<K: Copy + Ord, T: Clone> Stream for Subscription<K, T> {
                     return Poll::Ready(None);
                 }
                 let replaced = state.roster.seat(seat).wait(context);
-                this.waiting = Some(Waiting {
-                    changes: this.shared.changes(),
-                    waker: WakerId::of(context.waker()),
-                });
+                this.waiting = Some(Waiting::of(&this.shared, context));
                 drop(state);
                 drop(replaced);
                 Poll::Pending

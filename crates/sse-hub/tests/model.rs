@@ -157,6 +157,8 @@ impl Model {
         }
         if let Some((key, _)) = waiting.clone().next() {
             reader.seen = *key;
+            // Who has the newest is woken by the next without asking again.
+            reader.waits = *key == self.head() && !self.is_closed;
             return Poll::Ready(Some(Ok(*key)));
         }
         reader.has_ended = self.is_closed;
@@ -208,7 +210,8 @@ fn topic(name: u8) -> Topic {
 
 fn check_poll(model: &Model, pair: &mut Pair) {
     let waker = Waker::from(Arc::clone(&pair.wakes));
-    let polled = pin!(&mut pair.subscription).poll_next(&mut Context::from_waker(&waker));
+    let mut context = Context::from_waker(&waker);
+    let polled = pin!(&mut pair.subscription).poll_next(&mut context);
     match (model.poll(&mut pair.reader), polled) {
         (Poll::Ready(Some(Ok(key))), Poll::Ready(Some(Ok((shown, value))))) => {
             assert_eq!((shown, value), (key, !key));
@@ -224,6 +227,7 @@ fn check_poll(model: &Model, pair: &mut Pair) {
         }
         (expected, polled) => panic!("expected {expected:?}, got {polled:?}"),
     }
+    assert_eq!(pair.subscription.is_waiting(&context), pair.reader.waits);
 }
 
 /// A hub and its model, to which the same is done.
