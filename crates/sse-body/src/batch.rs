@@ -18,19 +18,6 @@ pub(crate) struct Batch {
 /// From this length on a frame leaves alone: sharing its bytes is worth more than a write saved.
 const ALONE_BYTES: usize = 4 << 10;
 
-impl From<Option<Frame>> for Batch {
-    fn from(first: Option<Frame>) -> Self {
-        let first = first.filter(|frame| !frame.is_empty());
-        let len = first.as_ref().map_or(0, Frame::len);
-        Self {
-            first,
-            rest: Vec::new(),
-            len,
-            is_alone: len >= ALONE_BYTES,
-        }
-    }
-}
-
 impl Batch {
     /// Adds a frame; gives it back where the batch would become longer than `limit`, or where one
     /// of the two leaves alone. The first is taken however long it is.
@@ -100,12 +87,9 @@ mod tests {
         let mut batch = Batch::default();
         assert_eq!(batch.push(frame("a"), usize::MAX), Ok(()));
         assert_eq!(batch.push(long(), usize::MAX), Err(long()));
-        for mut batch in [Batch::from(Some(long())), Batch::default()] {
-            if batch.first.is_none() {
-                assert_eq!(batch.push(long(), 0), Ok(()));
-            }
-            assert_eq!(batch.push(frame("a"), usize::MAX), Err(frame("a")));
-        }
+        let mut batch = Batch::default();
+        assert_eq!(batch.push(long(), 0), Ok(()));
+        assert_eq!(batch.push(frame("a"), usize::MAX), Err(frame("a")));
     }
 
     #[test]
@@ -113,6 +97,5 @@ mod tests {
         let mut batch = Batch::default();
         assert_eq!(batch.push(Frame::default(), 9), Ok(()));
         assert_eq!(batch.into_bytes(), None);
-        assert_eq!(Batch::from(Some(Frame::default())).into_bytes(), None);
     }
 }

@@ -24,9 +24,8 @@ pin_project! {
         // None once it has ended; dropped then, for what it holds.
         #[pin]
         frames: Option<S>,
-        // What goes out before anything the stream has.
-        opening: Option<Frame>,
-        // What was taken from the stream and found no place in the last piece.
+        // What goes out before anything else: the opening; then what was taken from the stream and
+        // found no place in the last piece.
         held: Option<Result<Frame, S::Error>>,
         // Whether an error was kept back for a turn.
         has_waited: bool,
@@ -50,8 +49,7 @@ impl<S: TryStream<Ok = Frame>> SseBody<S> {
     pub(crate) fn new(frames: S, options: BodyOptions, heartbeat: Heartbeat) -> Self {
         Self {
             frames: Some(frames),
-            opening: options.opening,
-            held: None,
+            held: options.opening.map(Ok),
             has_waited: false,
             limit: options.limit,
             sign_of_life: options.sign_of_life,
@@ -78,10 +76,10 @@ impl<S: TryStream<Ok = Frame>> SseBody<S> {
         Poll::Ready(taken)
     }
 
-    /// The opening and everything that is ready, up to the limit or an error, which is held.
+    /// Everything that is ready, up to the limit or an error, which is held.
     fn gather(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Option<Bytes> {
         let limit = self.limit;
-        let mut batch = Batch::from(self.as_mut().project().opening.take());
+        let mut batch = Batch::default();
         while let Poll::Ready(Some(taken)) = self.as_mut().poll_taken(context) {
             let kept_back = match taken {
                 Ok(frame) => batch.push(frame, limit).map_err(Ok),
@@ -154,12 +152,7 @@ impl<S: TryStream<Ok = Frame>> Body for SseBody<S> {
         }
         let mut hint = SizeHint::new();
         let held = self.held.as_ref().and_then(|held| held.as_ref().ok());
-        let in_hand = self
-            .opening
-            .iter()
-            .chain(held)
-            .map(Frame::len)
-            .sum::<usize>();
+        let in_hand = held.map_or(0, Frame::len);
         hint.set_lower(u64::try_from(in_hand).expect("a length in memory fits 64 bits"));
         hint
     }

@@ -78,6 +78,15 @@ mod timed {
             let Some(interval) = *this.interval else {
                 return Poll::Pending;
             };
+            let asks = WakerId::of(context.waker());
+            // A body is polled several times for each time that it is woken: to look is cheaper
+            // than to register again.
+            if *this.wakes == Some(asks)
+                && let Some(timer) = this.timer.as_ref().as_pin_ref()
+                && !timer.is_elapsed()
+            {
+                return Poll::Pending;
+            }
             let since = *this.silent_since.get_or_insert_with(Instant::now);
             let Some(due) = since.checked_add(interval) else {
                 return Poll::Pending;
@@ -86,12 +95,6 @@ mod timed {
                 this.timer.set(Some(sleep_until(due)));
             }
             let mut timer = this.timer.as_pin_mut().expect("set above");
-            let asks = WakerId::of(context.waker());
-            // A body is polled several times for each time that it is woken: to look is cheaper
-            // than to register again.
-            if *this.wakes == Some(asks) && !timer.is_elapsed() {
-                return Poll::Pending;
-            }
             loop {
                 // Without budget the timer is not asked, and the task is polled again at once.
                 *this.wakes = has_budget_remaining().then_some(asks);
