@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use eventwire::gateway::PeerAddress;
+use eventwire::sse_body::JoinedWrites;
 use eventwire::takeover::{self, Served, Serving, Writers};
 use http::{Request, Response};
 use http_body::Body;
@@ -76,7 +77,7 @@ impl Connection {
         };
         let mut io = TimeoutStream::new(self.socket);
         io.set_write_timeout(Some(self.stalled_after));
-        let io = TokioIo::new(Box::pin(io));
+        let io = TokioIo::new(JoinedWrites::new(Box::pin(io)));
         let ended = match protocol {
             Ok(Ok(true)) => {
                 let connection = http2::Builder::new(TokioExecutor::new())
@@ -88,10 +89,8 @@ impl Connection {
             }
             Ok(Ok(false)) => {
                 let mut http = http1::Builder::new();
-                // A chunk and its length leave in one piece, which costs less than its parts.
                 http.timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_WITHIN)
-                    .writev(false);
+                    .header_read_timeout(HEAD_WITHIN);
                 match self.writers {
                     Some(writers) => {
                         // Whoever has the watcher is waited for.
@@ -128,8 +127,8 @@ impl Connection {
     }
 }
 
-/// A socket whose writes are timed.
-type TimedIo = TokioIo<Pin<Box<TimeoutStream<TcpStream>>>>;
+/// A socket whose writes are timed, and each is one.
+type TimedIo = TokioIo<JoinedWrites<Pin<Box<TimeoutStream<TcpStream>>>>>;
 
 /// Serves a connection of HTTP/1.1, and leaves it to the writers where it becomes an event stream.
 async fn serve_or_write<S, B>(
@@ -161,7 +160,7 @@ where
 
 /// The socket again, without the timer, which is pinned around it.
 fn untimed(io: &TimedIo) -> io::Result<TcpStream> {
-    let descriptor = io.inner().get_ref().as_fd().try_clone_to_owned()?;
+    let descriptor = io.inner().inner().get_ref().as_fd().try_clone_to_owned()?;
     TcpStream::from_std(descriptor.into())
 }
 

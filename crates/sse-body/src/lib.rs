@@ -15,6 +15,8 @@ mod channel;
 mod compressed;
 mod encoded;
 mod heartbeat;
+#[cfg(feature = "tokio")]
+mod joined_writes;
 mod last_event_id;
 mod reader;
 mod response;
@@ -27,6 +29,9 @@ pub use channel::{Disconnected, FrameReceiver, FrameSender, TrySendError, channe
 #[cfg(feature = "gzip")]
 pub use compressed::{Compressed, compress};
 pub use encoded::Encoded;
+#[cfg(feature = "tokio")]
+#[cfg_attr(docsrs, doc(cfg(feature = "tokio")))]
+pub use joined_writes::JoinedWrites;
 pub use last_event_id::{LastEventId, LastEventIdError};
 pub use reader::EventReader;
 pub use response::{SseResponse, head};

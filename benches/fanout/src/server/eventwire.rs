@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use eventwire_feed::{Feed, FeedOptions, Follow, FrameStream, From, Offer};
-use eventwire_sse_body::{SseBody, SseResponse};
+use eventwire_sse_body::{JoinedWrites, SseBody, SseResponse};
 use eventwire_store::{Append, EventStore, EventType, MemoryStore, NewEvent, Query, StreamName};
 use eventwire_takeover::{Served, WriterOptions, Writers};
 use futures_util::FutureExt as _;
@@ -55,22 +55,25 @@ async fn accept(listener: TcpListener, feed: Feed, mode: Mode) -> io::Result<()>
     loop {
         let (socket, _) = listener.accept().await?;
         socket.set_nodelay(true)?;
-        let io = TokioIo::new(socket);
         let feed = feed.clone();
         // In a box, as the gateway's is: hyper keeps the room for as long as the connection lives.
         let service = service_fn(move |request| {
             let response = answer(&feed, &request);
             Box::pin(async move { Ok::<_, Infallible>(response) })
         });
-        let mut http = http1::Builder::new();
-        http.writev(false);
+        let http = http1::Builder::new();
         match mode {
-            Mode::Http1 => drop(tokio::spawn(http.serve_connection(io, service))),
+            Mode::Http1 => {
+                let io = TokioIo::new(JoinedWrites::new(socket));
+                drop(tokio::spawn(http.serve_connection(io, service)));
+            }
             Mode::Http2 => {
+                let io = TokioIo::new(socket);
                 let http = http2::Builder::new(TokioExecutor::new());
                 drop(tokio::spawn(http.serve_connection(io, service)));
             }
             Mode::TakenOver => {
+                let io = TokioIo::new(socket);
                 let serving = eventwire_takeover::serve(&http, io, service);
                 let writers = writers.clone();
                 tokio::spawn(serving.map(move |served| {
