@@ -4,6 +4,7 @@
 mod connection;
 mod failure;
 mod limits;
+mod open_files;
 mod server;
 mod store;
 

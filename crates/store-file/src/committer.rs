@@ -16,13 +16,14 @@ use crate::number;
 use crate::request::Request;
 use crate::segment::{FRAMES_FROM, Room, Tail};
 use crate::shown::{Beacon, Shown};
+use crate::storage::shortage;
 
 /// The part of what is enough for an index that is worth one when the store is closed; less is
 /// read faster than it is written.
 const REST: usize = 16;
 
-/// When a full disk is worth another try.
-const FULL_RETRY: Duration = Duration::from_secs(1);
+/// When what has run out, room on the disk, say, is worth another try.
+const SHORTAGE_RETRY: Duration = Duration::from_secs(1);
 
 /// The one who writes: turns a group of requests into one frame, one write and one sync.
 ///
@@ -155,16 +156,21 @@ impl Committer {
             }
             self.tail.make_room(needed)
         };
-        room.map_err(|error| self.failed("making space in", error))
+        let room = room.map_err(|error| self.failed("making space in", error))?;
+        let gives_room_back = requests.iter().all(|request| request.trimming.is_some());
+        if gives_room_back && self.tail.has_in_reserve(needed) {
+            return Ok(Room::Ready);
+        }
+        Ok(room)
     }
 
     fn roll(&mut self, needed: u64) -> std::io::Result<Room> {
         let first = self.log.shown() + 1;
-        let next = self
-            .tail
-            .next(&*self.place.storage, &self.place.identity, first, needed)?;
-        let Some(tail) = next else {
-            return Ok(Room::Full);
+        let storage = &*self.place.storage;
+        let next = self.tail.next(storage, &self.place.identity, first, needed);
+        let tail = match next {
+            Ok(tail) => tail,
+            Err(error) => return shortage(&error).map(Room::Short).ok_or(error),
         };
         self.seal();
         let shown = Shown {
@@ -199,7 +205,11 @@ impl Committer {
     pub(crate) fn seal_rest(&mut self) {
         let growth = self.tail.growth();
         let events = self.log.read().open.events();
-        if self.log.failure().is_none() && events >= growth.index_events / REST {
+        let rest = u64_of(REST);
+        // Notes are read again as events are.
+        let is_worth_it = events >= growth.index_events / REST
+            || self.tail.end - self.sealed_to >= growth.index_bytes / rest;
+        if self.log.failure().is_none() && events > 0 && is_worth_it {
             self.seal();
         }
     }
@@ -236,10 +246,10 @@ impl Committer {
             Ok(Verdict::Write) => {}
             Err(error) => return AppendError::Backend(Box::new(error)).into(),
         }
-        if common.room == Room::Full {
+        if let Room::Short(reason) = common.room {
             let busy = AppendError::Busy {
-                reason: "the disk is full",
-                retry_after: Some(FULL_RETRY),
+                reason,
+                retry_after: Some(SHORTAGE_RETRY),
             };
             return busy.into();
         }

@@ -138,10 +138,7 @@ fn create(storage: &dyn Storage, growth: Growth) -> Result<Label, OpenError> {
         generation: 0,
     };
     let first = segment::name(1);
-    let full = || io::Error::from(io::ErrorKind::StorageFull);
-    Tail::create(storage, &identity, 1, 0, growth)
-        .and_then(|made| made.map(drop).ok_or_else(full))
-        .map_err(OpenError::io("creating", &first))?;
+    Tail::create(storage, &identity, 1, 0, growth).map_err(OpenError::io("creating", &first))?;
     publish(storage, &identity).map_err(OpenError::io("creating", IDENTITY))?;
     Ok(identity)
 }

@@ -327,7 +327,6 @@ impl<'a> Salvage<'a> {
             let first = damage.position;
             let name = segment::name(first);
             Tail::create(self.storage, identity, first, 0, growth)
-                .and_then(|made| made.ok_or_else(|| std::io::ErrorKind::StorageFull.into()))
                 .map_err(OpenError::io("creating", &name))?;
         }
         Ok(())

@@ -54,13 +54,8 @@ impl<'a> Rewriting<'a> {
             ..self.segment.label
         };
         let made = Unpublished::create(storage, &self.segment.name)?;
-        match self.write(&label, &*made.file) {
-            Ok(()) => Ok(Segment::new(&label, made.publish()?)),
-            Err(error) => {
-                made.abandon();
-                Err(error)
-            }
-        }
+        self.write(&label, &*made.file)?;
+        Ok(Segment::new(&label, made.publish()?))
     }
 
     fn write(&self, label: &Label, file: &dyn StorageFile) -> io::Result<()> {

@@ -3,7 +3,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::format::{Kind, Label, Seed, u64_of};
 use crate::number;
-use crate::storage::{Mapping, Storage, StorageFile, Unpublished, is_full, write_zeros};
+use crate::storage::{Mapping, Storage, StorageFile, Unpublished, shortage, write_zeros};
 
 /// Where the first frame of a segment begins.
 pub(crate) const FRAMES_FROM: u64 = 64;
@@ -17,6 +17,9 @@ pub(crate) struct Growth {
     /// stay small, and large ones seldom stop for it.
     pub(crate) least_ahead: u64,
     pub(crate) most_ahead: u64,
+    /// Beside that, what is kept for commits that give room back: on a full disk events can be
+    /// dropped.
+    pub(crate) reserve: u64,
     /// What the index in memory holds before it goes to a file: so much is read when the store is
     /// opened after the process was killed.
     pub(crate) index_events: usize,
@@ -26,10 +29,11 @@ pub(crate) struct Growth {
 }
 
 impl Growth {
-    /// Up to where space is made ready when `needed` bytes at `end` ask for it.
+    /// Up to where space is made ready when `needed` bytes at `end` ask for it, the reserve with
+    /// them.
     fn ready_for(&self, end: u64, needed: u64) -> u64 {
         let ahead = end + end.clamp(self.least_ahead, self.most_ahead);
-        ahead.min(self.limit).max(end + needed)
+        ahead.min(self.limit).max(end + needed) + self.reserve
     }
 }
 
@@ -94,8 +98,8 @@ pub(crate) struct Tail {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
     Ready,
-    /// The disk is full. Nothing has changed.
-    Full,
+    /// What has run out. Nothing has changed.
+    Short(&'static str),
 }
 
 impl Tail {
@@ -116,7 +120,10 @@ impl Tail {
         }
     }
 
-    /// Makes the next segment, with space for `needed` bytes; `None` where the disk is full.
+    /// Makes a segment, with space for `needed` bytes.
+    ///
+    /// # Errors
+    /// Of the medium. Where it is a [`shortage`], there is no such segment.
     ///
     /// # Durability
     /// The file, its name and its space are durable on return.
@@ -126,27 +133,23 @@ impl Tail {
         first: u64,
         needed: u64,
         growth: Growth,
-    ) -> io::Result<Option<Self>> {
+    ) -> io::Result<Self> {
         let label = Label {
             kind: Kind::Segment,
             first,
             ..*identity
         };
         let ready = growth.ready_for(FRAMES_FROM, needed);
-        let file = match publish(storage, &label, ready) {
-            Ok(file) => file,
-            Err(error) if is_full(&error) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        // From here on the segment is there, and the one before it must not go on.
-        storage.sync()?;
-        Ok(Some(Self {
+        let file = publish(storage, &label, ready)?;
+        // From here on the segment is there, and the one before it must not go on, whatever fails.
+        storage.sync().map_err(io::Error::other)?;
+        Ok(Self {
             segment: Arc::new(Segment::new(&label, file)),
             end: FRAMES_FROM,
             last_frame: None,
             ready,
             growth,
-        }))
+        })
     }
 
     /// Makes sure that the next `needed` bytes can be written without changing anything but
@@ -155,29 +158,33 @@ impl Tail {
     /// # Durability
     /// The space is durable on return.
     pub(crate) fn make_room(&mut self, needed: u64) -> io::Result<Room> {
-        if self.end + needed <= self.ready {
+        if self.end + needed + self.growth.reserve <= self.ready {
             return Ok(Room::Ready);
         }
         let ready = self.growth.ready_for(self.end, needed);
         let file = &*self.segment.file;
-        match write_zeros(file, self.ready, ready).and_then(|()| file.sync()) {
-            Ok(()) => {
-                self.ready = ready;
-                Ok(Room::Ready)
-            }
-            Err(error) if is_full(&error) => {
-                // What was taken is given back where that works; zeros do no harm where not.
-                drop(file.set_length(self.ready));
-                Ok(Room::Full)
-            }
-            Err(error) => Err(error),
+        if let Err(error) = write_zeros(file, self.ready, ready) {
+            let Some(what) = shortage(&error) else {
+                return Err(error);
+            };
+            // What was taken is given back where that works; zeros do no harm where not.
+            drop(file.set_length(self.ready));
+            return Ok(Room::Short(what));
         }
+        // A sync that fails is never tried again, whatever it says has run out.
+        file.sync()?;
+        self.ready = ready;
+        Ok(Room::Ready)
     }
 
-    /// The segment after this one, which begins with position `first`; `None` where the disk
-    /// is full.
+    /// Whether so many bytes can be written to what is ready, the reserve included.
+    pub(crate) fn has_in_reserve(&self, needed: u64) -> bool {
+        self.end + needed <= self.ready
+    }
+
+    /// The segment after this one, which begins with position `first`.
     ///
-    /// # Durability
+    /// # Errors, durability
     /// As for [`create`](Self::create).
     pub(crate) fn next(
         &self,
@@ -185,7 +192,7 @@ impl Tail {
         identity: &Label,
         first: u64,
         needed: u64,
-    ) -> io::Result<Option<Self>> {
+    ) -> io::Result<Self> {
         Self::create(storage, identity, first, needed, self.growth)
     }
 

@@ -7,7 +7,7 @@ use eventwire_store::{Fingerprint, KeepError, ReadError, Snapshot, SnapshotName}
 use crate::error::{IoFailure, OpenError};
 use crate::format::{Kind, Label, decode_snapshot, encode_snapshot, in_memory};
 use crate::log::SharedLog;
-use crate::storage::{Storage, StorageFile};
+use crate::storage::{Storage, StorageFile, shortage};
 
 /// The directory of the snapshots within that of the store.
 pub(crate) const DIRECTORY: &str = "snapshots";
@@ -108,7 +108,13 @@ impl Snapshots {
                 cause: Box::new(failure.clone()),
             });
         }
-        change().map_err(|error| KeepError::Backend(failed(doing, name, error)))
+        change().map_err(|error| match shortage(&error) {
+            Some(reason) => KeepError::Busy {
+                reason,
+                retry_after: None,
+            },
+            None => KeepError::Backend(failed(doing, name, error)),
+        })
     }
 
     /// A file is written before it has its name and never again, so this needs no lock.

@@ -359,6 +359,13 @@ fn not_kept(error: AppendError) -> KeepError {
         }) => KeepError::Behind { at },
         AppendError::Poisoned { cause } => KeepError::Poisoned { cause },
         AppendError::Closed => KeepError::Closed,
+        AppendError::Busy {
+            reason,
+            retry_after,
+        } => KeepError::Busy {
+            reason,
+            retry_after,
+        },
         error => KeepError::Backend(Box::new(error)),
     }
 }

@@ -131,6 +131,14 @@ pub enum KeepError {
     /// There is no such stream.
     #[error("stream does not exist")]
     NoStream,
+    /// Nothing was done: a queue or a disk is full. Try again later.
+    #[error("store is busy: {reason}; nothing was done, try again{}", after(*.retry_after))]
+    Busy {
+        /// What is short.
+        reason: &'static str,
+        /// When to try, if the store knows.
+        retry_after: Option<Duration>,
+    },
     /// An earlier failure made the store stop writing; reading goes on. For the operator.
     #[error("store has stopped writing after an I/O error; reopen it to recover")]
     Poisoned {

@@ -23,6 +23,8 @@ use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
+use rustix::io::Errno;
+
 /// A directory of files.
 ///
 /// Making, renaming and removing files is durable once `sync` has returned.
@@ -100,12 +102,14 @@ pub(crate) trait StorageFile: Send + Sync + fmt::Debug {
 /// The ending of a file that is being made.
 pub(crate) const UNFINISHED: &str = ".new";
 
-/// A file that is made whole or not at all: under another name until it is durable.
+/// A file that is made whole or not at all: under another name until it is durable. Where it is
+/// given up, the room it took is given back; where that fails, by the next opening of the store.
 #[derive(Debug)]
 pub(crate) struct Unpublished<'a> {
     storage: &'a dyn Storage,
     name: &'a str,
     pub(crate) file: Arc<dyn StorageFile>,
+    is_published: bool,
 }
 
 impl<'a> Unpublished<'a> {
@@ -116,22 +120,27 @@ impl<'a> Unpublished<'a> {
             storage,
             name,
             file,
+            is_published: false,
         })
-    }
-
-    /// Gives it up, and back what room it took. Where that fails, opening the store does it.
-    pub(crate) fn abandon(self) {
-        drop(self.storage.remove(&unfinished(self.name)));
     }
 
     /// Gives the file its name. Where this fails, nothing has that name.
     ///
     /// # Durability
     /// The file is durable on return, its name only once the storage has been synced.
-    pub(crate) fn publish(self) -> io::Result<Arc<dyn StorageFile>> {
+    pub(crate) fn publish(mut self) -> io::Result<Arc<dyn StorageFile>> {
         self.file.sync()?;
         self.storage.rename(&unfinished(self.name), self.name)?;
-        Ok(self.file)
+        self.is_published = true;
+        Ok(Arc::clone(&self.file))
+    }
+}
+
+impl Drop for Unpublished<'_> {
+    fn drop(&mut self) {
+        if !self.is_published {
+            drop(self.storage.remove(&unfinished(self.name)));
+        }
     }
 }
 
@@ -153,10 +162,14 @@ pub(crate) fn write_zeros(file: &dyn StorageFile, from: u64, to: u64) -> io::Res
     Ok(())
 }
 
-/// Whether an error says that there is no room, which may pass.
-pub(crate) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
+/// What has run out, where that is why something could not be made: it may pass.
+pub(crate) fn shortage(error: &io::Error) -> Option<&'static str> {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some("the disk is full"),
+        _ => match Errno::from_io_error(error)? {
+            Errno::MFILE => Some("the process has as many files open as it may"),
+            Errno::NFILE => Some("the system has as many files open as it may"),
+            _ => None,
+        },
+    }
 }

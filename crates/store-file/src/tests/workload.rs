@@ -26,6 +26,7 @@ const GROWTH: Growth = Growth {
     limit: 6000,
     least_ahead: 700,
     most_ahead: 2100,
+    reserve: 300,
     index_events: 4,
     index_bytes: 2500,
     index_fan: 3,

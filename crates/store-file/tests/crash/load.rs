@@ -137,6 +137,7 @@ impl Refusal {
 
     fn of_keeping(error: &KeepError) -> Self {
         match error {
+            KeepError::Busy { .. } => Self::Busy,
             KeepError::Poisoned { .. } => Self::Poisoned,
             KeepError::Backend(_) => Self::Backend,
             error => panic!("not an answer to expect: {error:?}"),

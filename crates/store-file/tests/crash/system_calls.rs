@@ -214,7 +214,8 @@ fn index(number: u64) -> usize {
 }
 
 /// After a call on the log that failed, the threads that write it make none on the log. That any
-/// of them writes an older segment again, and may try that again, is another matter.
+/// of them writes an older segment again, and may try that again, is another matter; and so is that
+/// a file that was half made is removed.
 fn nothing_is_tried_again(trace: &str) {
     let is_commit = |line: &&str| line.contains("fdatasync(") && line.contains(".log>");
     let writers: HashSet<_> = trace.lines().filter(is_commit).map(thread).collect();
@@ -222,6 +223,7 @@ fn nothing_is_tried_again(trace: &str) {
     let calls: Vec<_> = calls
         .into_iter()
         .filter(|line| writers.contains(thread(line)))
+        .filter(|line| !(line.contains("unlink(") && line.contains(".log.new")))
         .collect();
     let failed = calls.iter().position(|line| line.contains("(INJECTED)"));
     let failed = failed.expect("writing stopped, so a call on the log failed");

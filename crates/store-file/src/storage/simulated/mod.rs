@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use rustix::io::Errno;
+
 use super::{Storage, StorageFile};
 use file::File;
 
@@ -40,6 +42,7 @@ struct Medium {
     renamed: Vec<Renamed>,
     operations: u64,
     fault: Option<(u64, Fault)>,
+    lack: Option<Lack>,
     is_off: bool,
     random: fastrand::Rng,
     /// Whether the system does something of its own accord at all.
@@ -81,6 +84,15 @@ pub(crate) enum Fault {
     Forgetting,
 }
 
+/// What a medium has no more of, until it has again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// No file gets longer.
+    Room,
+    /// No file is opened, and none is made.
+    Descriptors,
+}
+
 impl Simulated {
     /// An empty medium. The seed decides what a power cut spares.
     pub(crate) fn new(seed: u64) -> Self {
@@ -100,6 +112,11 @@ impl Simulated {
     pub(crate) fn fail_at(&self, operation: u64, fault: Fault) {
         let mut medium = self.lock();
         medium.fault = Some((medium.operations + operation, fault));
+    }
+
+    /// Lets something run out, or be there again.
+    pub(crate) fn set_lack(&self, lack: Option<Lack>) {
+        self.lock().lack = lack;
     }
 
     /// Whether what was to go wrong has gone wrong.
@@ -241,6 +258,14 @@ impl Simulated {
 }
 
 impl Medium {
+    fn refuse(&self, lacks: &[Lack]) -> io::Result<()> {
+        match self.lack.filter(|lack| lacks.contains(lack)) {
+            None => Ok(()),
+            Some(Lack::Room) => Err(Errno::NOSPC.into()),
+            Some(Lack::Descriptors) => Err(Errno::MFILE.into()),
+        }
+    }
+
     fn inode(&self, name: &str) -> io::Result<usize> {
         self.names
             .get(name)
@@ -338,12 +363,16 @@ impl Storage for Simulated {
     }
 
     fn open(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
-        let inode = self.atomically(|medium| medium.inode(&self.path(name)))?;
+        let inode = self.atomically(|medium| {
+            medium.refuse(&[Lack::Descriptors])?;
+            medium.inode(&self.path(name))
+        })?;
         Ok(self.open_inode(inode))
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn StorageFile>> {
         let inode = self.atomically(|medium| {
+            medium.refuse(&[Lack::Descriptors])?;
             let inode = medium.new_inode();
             medium.rename(Renamed {
                 directory: self.prefix.clone(),
@@ -453,6 +482,9 @@ impl StorageFile for SimulatedFile {
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let offset = usize::try_from(offset).unwrap();
         let (mut medium, fault) = self.storage.begin()?;
+        if offset + bytes.len() > medium.files[self.inode].shown.len() {
+            medium.refuse(&[Lack::Room])?;
+        }
         let Medium { files, random, .. } = &mut *medium;
         let file = &mut files[self.inode];
         let written = match fault {
