@@ -140,7 +140,6 @@ const ALLOWED: [(&str, &[&str]); 13] = [
             "eventwire-sse",
             "foldhash",
             "futures-core",
-            "futures-util",
             "http",
             "http-body",
             "httpdate",

@@ -6,14 +6,18 @@ mod alarms;
 mod answer;
 mod chunk;
 mod group;
+mod inbox;
+#[cfg(all(test, loom_takeover))]
+mod loom_tests;
 mod member;
+mod members;
 mod roll;
 mod serving;
 mod shard;
+mod sync;
 mod task;
-#[cfg(test)]
+#[cfg(all(test, not(loom_takeover)))]
 mod tests;
-mod wakes;
 mod writers;
 
 pub use answer::Answer;

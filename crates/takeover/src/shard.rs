@@ -6,16 +6,15 @@ use std::time::Duration;
 use bytes::Bytes;
 use eventwire_feed::{Common, Ending, FrameStream, Merge};
 use eventwire_sse::Frame;
-use slab::Slab;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 
-use crate::alarms::Alarms;
 use crate::chunk;
 use crate::group::{Group, Groups, Then, gather};
+use crate::inbox::{Inbox, Target, waker};
 use crate::member::{Due, Gone, Member, Stage};
+use crate::members::Members;
 use crate::roll::Roll;
-use crate::wakes::{Target, Wakes, waker};
 
 /// A connection that comes to a shard.
 pub(crate) struct Arrival<S> {
@@ -44,16 +43,14 @@ pub(crate) struct Arrival<S> {
 /// something kept; streams and groups that may have something are in `queue` once, or their
 /// wakers are with whoever has it.
 pub(crate) struct Shard<S> {
-    members: Slab<Member<S>>,
+    members: Members<S>,
     groups: Groups,
     queue: VecDeque<Target>,
     /// Invariant: `queue` has as many of them.
     arrivals: VecDeque<Arrival<S>>,
     /// The group that is being written to. Nothing is polled meanwhile, so nobody joins it.
     round: Option<Round>,
-    alarms: Alarms,
-    wakes: Arc<Wakes<Arrival<S>>>,
-    stalled_after: Duration,
+    inbox: Arc<Inbox<Arrival<S>>>,
     /// Used again and again.
     frames: Vec<Frame>,
     chunk: Vec<u8>,
@@ -70,16 +67,14 @@ struct Round {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
-    pub(crate) fn new(wakes: Arc<Wakes<Arrival<S>>>, stalled_after: Duration) -> Self {
+    pub(crate) fn new(inbox: Arc<Inbox<Arrival<S>>>, stalled_after: Duration) -> Self {
         Self {
-            members: Slab::new(),
+            members: Members::new(stalled_after),
             groups: Groups::default(),
             queue: VecDeque::new(),
             arrivals: VecDeque::new(),
             round: None,
-            alarms: Alarms::default(),
-            wakes,
-            stalled_after,
+            inbox,
             frames: Vec::new(),
             chunk: Vec::new(),
         }
@@ -103,7 +98,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
 
     /// When there is something to be done about time.
     pub(crate) fn next_alarm(&self) -> Option<Instant> {
-        self.alarms.next()
+        self.members.next_alarm()
     }
 
     /// Does what there is to be done, at most so many steps, each a write or a poll of a stream;
@@ -139,9 +134,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
             // Many come at once at times; they are not to be paid for ever.
             self.arrivals = VecDeque::new();
         }
-        let entry = self.members.vacant_entry();
-        let key = entry.key();
-        let waker = waker(&self.wakes, Target::Member(key));
+        let key = self.members.vacant();
+        let waker = waker(&self.inbox, Target::Member(key));
         let Arrival {
             socket,
             head,
@@ -149,8 +143,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
             heartbeat,
             held,
         } = arrival;
-        entry.insert(Member::new(socket, frames, waker, heartbeat, held, now));
-        self.set_alarm(key);
+        let member = Member::new(socket, frames, waker, heartbeat, held, now);
+        self.members.insert(member);
         self.frames.push(Frame::HEARTBEAT);
         self.poll_own(key, &head, now);
         // Has the socket tell of what comes.
@@ -170,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         if polled.and_then(|()| member.close_if_ended(now)).is_err() {
             self.remove(key);
         } else if member.is_held_up() || !matches!(member.stage, Stage::Own(_)) {
-            self.hasten_alarm(key);
+            self.members.hasten_alarm(key);
         } else {
             self.poll_own(key, &[], now);
         }
@@ -239,7 +233,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
                 if let Some(frame) = untold {
                     self.send_frame(key, frame, now);
                 }
-                self.hasten_alarm(key);
+                self.members.hasten_alarm(key);
             }
         }
     }
@@ -259,12 +253,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         };
         self.groups.insert(Group {
             frames: *frames,
-            waker: waker(&self.wakes, Target::Group(at)),
+            waker: waker(&self.inbox, Target::Group(at)),
             is_queued: false,
             common,
             roll,
         });
-        self.hasten_alarm(key);
+        self.members.hasten_alarm(key);
         // The stream would wake the member.
         self.enqueue(Target::Group(at));
     }
@@ -352,13 +346,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
 
     /// Does the next thing that is due about time, if any.
     fn look_after(&mut self, now: Instant) -> bool {
-        let Some((alarm, key)) = self.alarms.take(now) else {
+        let Some((key, due)) = self.members.take_due(now) else {
             return false;
         };
-        let Some(member) = self.members.get(key).filter(|held| held.alarm == alarm) else {
-            return true;
-        };
-        match member.due(now, self.stalled_after) {
+        match due {
             Due::Nothing => {}
             // What is on its way to the group is a sign of life as well.
             Due::Heartbeat if self.is_due_in_round(key) => self.members[key].touch(now),
@@ -370,7 +361,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
             }
         }
         if self.members.contains(key) {
-            self.set_alarm(key);
+            self.members.set_alarm(key);
         }
         true
     }
@@ -423,7 +414,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         if matches!(self.members[key].stage, Stage::Closing | Stage::Ending)
             || self.members[key].is_held_up()
         {
-            self.hasten_alarm(key);
+            self.members.hasten_alarm(key);
         }
         Some(())
     }
@@ -468,23 +459,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
             return self.cut_off(key, Ending::LeftBehind);
         }
         self.leave_group(key);
-        drop(self.take(key));
+        drop(self.members.remove(key));
     }
 
     /// Lets go of a connection, whose stream counts as one that ended so.
     fn cut_off(&mut self, key: usize, ending: Ending) {
         self.leave_group(key);
-        self.take(key).end(ending);
-    }
-
-    /// Takes out a member that is in no group; dropped, its socket is closed.
-    fn take(&mut self, key: usize) -> Member<S> {
-        let member = self.members.remove(key);
-        if self.members.is_empty() {
-            self.members = Slab::new();
-            self.alarms.clear();
-        }
-        member
+        self.members.remove(key).end(ending);
     }
 
     fn enqueue(&mut self, target: Target) {
@@ -495,21 +476,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         };
         if is_queued.is_some_and(|is_queued| !std::mem::replace(is_queued, true)) {
             self.queue.push_back(target);
-        }
-    }
-
-    /// Has a member looked after when something is due next.
-    fn set_alarm(&mut self, key: usize) {
-        let member = &mut self.members[key];
-        let at = member.due_at(self.stalled_after);
-        member.alarm = self.alarms.set(key, at);
-    }
-
-    /// The same, where that is earlier than it would be.
-    fn hasten_alarm(&mut self, key: usize) {
-        let member = &self.members[key];
-        if member.due_at(self.stalled_after) < member.alarm.at {
-            self.set_alarm(key);
         }
     }
 

@@ -8,8 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use crate::inbox::Inbox;
 use crate::shard::{Arrival, Shard};
-use crate::wakes::Wakes;
 
 /// Steps after which other tasks have their turn: a few hundred microseconds of writes.
 const STEPS: usize = 64;
@@ -17,7 +17,7 @@ const STEPS: usize = 64;
 /// Runs a shard: waits for its sockets, its streams and the clock. It never ends.
 pub(crate) struct ShardTask<S> {
     shard: Shard<S>,
-    wakes: Arc<Wakes<Arrival<S>>>,
+    inbox: Arc<Inbox<Arrival<S>>>,
     timer: Pin<Box<Sleep>>,
     /// How many connections there are in all shards: each is counted when it is sent to one.
     open: watch::Sender<usize>,
@@ -28,13 +28,13 @@ pub(crate) struct ShardTask<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ShardTask<S> {
     /// On the tokio runtime this is called in.
     pub(crate) fn new(
-        wakes: Arc<Wakes<Arrival<S>>>,
+        inbox: Arc<Inbox<Arrival<S>>>,
         stalled_after: Duration,
         open: watch::Sender<usize>,
     ) -> Self {
         Self {
-            shard: Shard::new(Arc::clone(&wakes), stalled_after),
-            wakes,
+            shard: Shard::new(Arc::clone(&inbox), stalled_after),
+            inbox,
             timer: Box::pin(sleep_until(Instant::now())),
             open,
             counted: 0,
@@ -43,12 +43,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> ShardTask<S> {
 
     /// Looks at what has come from elsewhere.
     fn take_in(&mut self, context: &Context<'_>) {
-        let inbox = self.wakes.take(context);
-        self.counted += inbox.arrivals.len();
-        for arrival in inbox.arrivals {
+        let news = self.inbox.take(context);
+        self.counted += news.arrivals.len();
+        for arrival in news.arrivals {
             self.shard.admit(arrival);
         }
-        for target in inbox.woken {
+        for target in news.woken {
             self.shard.woken(target);
         }
     }

@@ -11,9 +11,9 @@ use tokio::task::JoinHandle;
 use tokio::task::coop::unconstrained;
 
 use crate::answer::Answer;
+use crate::inbox::Inbox;
 use crate::shard::Arrival;
 use crate::task::ShardTask;
-use crate::wakes::Wakes;
 
 /// A few tasks that write event streams to any number of sockets.
 ///
@@ -30,7 +30,7 @@ struct Shared {
 }
 
 struct Handle {
-    wakes: Arc<Wakes<Arrival<TcpStream>>>,
+    inbox: Arc<Inbox<Arrival<TcpStream>>>,
     task: JoinHandle<()>,
 }
 
@@ -90,7 +90,7 @@ impl Writers {
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let shard = &self.shared.shards[number % self.shared.shards.len()];
         self.shared.open.send_modify(|open| *open += 1);
-        shard.wakes.arrive(Arrival {
+        shard.inbox.arrive(Arrival {
             socket,
             head,
             frames: offer.frames(),
@@ -118,11 +118,11 @@ impl Writers {
 
 impl Handle {
     fn start(stalled_after: Duration, open: watch::Sender<usize>) -> Self {
-        let wakes = Arc::default();
-        let shard = ShardTask::new(Arc::clone(&wakes), stalled_after, open);
+        let inbox = Arc::default();
+        let shard = ShardTask::new(Arc::clone(&inbox), stalled_after, open);
         // It lets others have their turn by itself.
         let task = tokio::spawn(unconstrained(shard));
-        Self { wakes, task }
+        Self { inbox, task }
     }
 }
 

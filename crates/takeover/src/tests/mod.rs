@@ -111,6 +111,14 @@ async fn an_idle_stream_is_told_that_it_lives_and_where_it_is() {
 
 #[tokio::test(start_paused = true)]
 async fn streams_end_at_their_age_each_at_its_own() {
+    for begins_with_history in [true, false] {
+        end_at_their_age(begins_with_history).await;
+    }
+}
+
+/// The first event is history for the clients, or wakes them: the first of them makes a group of
+/// its own stream as it is admitted, or later.
+async fn end_at_their_age(begins_with_history: bool) {
     let mut world = World::new(FeedOptions::default()).await;
     let mut clients: Vec<_> = (1..=3)
         .map(|seconds| {
@@ -118,6 +126,9 @@ async fn streams_end_at_their_age_each_at_its_own() {
             world.connect(follow, 1 << 16, NO_HEARTBEAT)
         })
         .collect();
+    if !begins_with_history {
+        settle().await;
+    }
     world.append("a", 1).await;
     sleep(Duration::from_secs(15)).await;
     for (number, client) in clients.iter_mut().enumerate() {

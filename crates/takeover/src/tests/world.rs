@@ -14,9 +14,9 @@ use tokio::sync::watch;
 use tokio::task::coop::unconstrained;
 use tokio::time::sleep;
 
+use crate::inbox::Inbox;
 use crate::shard::Arrival;
 use crate::task::ShardTask;
-use crate::wakes::Wakes;
 
 const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\n\r\n";
 const STALLED_AFTER: Duration = Duration::from_secs(30);
@@ -25,7 +25,7 @@ const STALLED_AFTER: Duration = Duration::from_secs(30);
 pub(super) struct World {
     pub(super) store: MemoryStore,
     pub(super) feed: Feed,
-    wakes: Arc<Wakes<Arrival<DuplexStream>>>,
+    inbox: Arc<Inbox<Arrival<DuplexStream>>>,
     open: watch::Sender<usize>,
     pub(super) appended: u32,
 }
@@ -34,14 +34,14 @@ impl World {
     pub(super) async fn new(options: FeedOptions) -> Self {
         let store = MemoryStore::new();
         let feed = Feed::start(store.clone(), options).await.unwrap();
-        let wakes = Arc::<Wakes<_>>::default();
+        let inbox = Arc::<Inbox<_>>::default();
         let open = watch::Sender::new(0);
-        let shard = ShardTask::new(Arc::clone(&wakes), STALLED_AFTER, open.clone());
+        let shard = ShardTask::new(Arc::clone(&inbox), STALLED_AFTER, open.clone());
         tokio::spawn(unconstrained(shard));
         Self {
             store,
             feed,
-            wakes,
+            inbox,
             open,
             appended: 0,
         }
@@ -67,7 +67,7 @@ impl World {
     pub(super) fn connect(&self, follow: Follow, room: usize, heartbeat: Duration) -> Client {
         let (socket, client) = duplex(room);
         self.open.send_modify(|open| *open += 1);
-        self.wakes.arrive(Arrival {
+        self.inbox.arrive(Arrival {
             socket,
             head: Bytes::from_static(HEAD),
             frames: self.feed.follow(follow),
