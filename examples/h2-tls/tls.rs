@@ -4,19 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use eventwire_examples::{Pieces, Streams};
 use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use rcgen::{CertifiedKey, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::PrivatePkcs8KeyDer;
+use tower::ServiceExt as _;
 use tower_service::Service;
 
 /// How long a client may take to agree on keys, and to send the head of a request.
@@ -122,9 +125,14 @@ where
     let handshake = tokio::time::timeout(HEAD_WITHIN, tls.accept(socket)).await;
     let socket = handshake.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let is_http2 = socket.get_ref().1.alpn_protocol() == Some(b"h2");
-    let (io, service) = (TokioIo::new(socket), TowerToHyperService::new(service));
     if is_http2 {
-        let connection = http2::Builder::new(TokioExecutor::new())
+        // Who is there answers pings.
+        let mut socket = TimeoutStream::new(socket);
+        socket.set_read_timeout(Some(3 * PING_EVERY));
+        let io = TokioIo::new(Box::pin(socket));
+        let service = service.map_response(|response| response.map(Pieces::of));
+        let service = TowerToHyperService::new(service);
+        let connection = http2::Builder::new(Streams::stalled_after(PING_EVERY))
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .keep_alive_interval(PING_EVERY)
@@ -132,6 +140,7 @@ where
             .serve_connection(io, service);
         graceful.watch(connection).await?;
     } else {
+        let (io, service) = (TokioIo::new(socket), TowerToHyperService::new(service));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_WITHIN)

@@ -13,7 +13,7 @@ use http::{Request, Response};
 use http_body::Body;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::Watcher;
 use hyper_util::service::TowerToHyperService;
 use socket2::{SockRef, TcpKeepalive};
@@ -23,6 +23,7 @@ use tokio_io_timeout::TimeoutStream;
 use tower::ServiceExt as _;
 use tower_service::Service;
 
+use crate::h2_streams::{Pieces, Streams};
 use crate::server::Stopping;
 
 /// How long a client may take to send the head of its request.
@@ -31,14 +32,16 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long to wait for the rest of the few bytes that tell the protocol.
 const PAUSE_IN_PREFACE: Duration = Duration::from_millis(5);
 
-/// How an HTTP/2 connection begins (RFC 9113, section 3.4), as far as nothing of HTTP/1.1 does.
-const PREFACE: &[u8] = b"PRI";
+/// How an HTTP/2 connection begins (RFC 9113, section 3.4). hyper would wait for the rest of it for
+/// ever; from there on it asks the client for signs of life.
+const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// One connection of a client.
 ///
 /// A peer that is gone is found by the system: what was written and not acknowledged for so long
 /// closes the connection (`TCP_USER_TIMEOUT`), and heartbeats see to it that an idle stream writes.
-/// One that is there and takes nothing is found by the write that waits for it.
+/// One that is there and takes nothing is found by the write that waits for it; over HTTP/2 also by
+/// the ping it does not answer, or the stream it gives no window.
 #[derive(Debug)]
 pub(crate) struct Connection {
     pub(crate) socket: TcpStream,
@@ -68,7 +71,6 @@ impl Connection {
             request.extensions_mut().insert(peer);
             request
         });
-        let service = TowerToHyperService::new(service);
         // What is waited for is in a box of its own size: the task would have room for the largest
         // of all of it, twice, for as long as it lives.
         let protocol = tokio::select! {
@@ -80,7 +82,10 @@ impl Connection {
         let io = TokioIo::new(JoinedWrites::new(Box::pin(io)));
         let ended = match protocol {
             Ok(Ok(true)) => {
-                let connection = http2::Builder::new(TokioExecutor::new())
+                let streams = Streams::stalled_after(self.stalled_after);
+                let service = service.map_response(|response| response.map(Pieces::of));
+                let service = TowerToHyperService::new(service);
+                let connection = http2::Builder::new(streams)
                     .timer(TokioTimer::new())
                     .keep_alive_interval(self.stalled_after)
                     .keep_alive_timeout(self.stalled_after)
@@ -88,6 +93,7 @@ impl Connection {
                 Box::pin(graceful.watch(connection)).await
             }
             Ok(Ok(false)) => {
+                let service = TowerToHyperService::new(service);
                 let mut http = http1::Builder::new();
                 http.timer(TokioTimer::new())
                     .header_read_timeout(HEAD_WITHIN);

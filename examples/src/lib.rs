@@ -3,6 +3,7 @@
 
 mod connection;
 mod failure;
+mod h2_streams;
 mod limits;
 mod open_files;
 mod server;
@@ -11,6 +12,7 @@ mod store;
 use std::io::IsTerminal as _;
 
 pub use failure::Failure;
+pub use h2_streams::{Pieces, Streams};
 pub use limits::{LimitOptions, RETURN};
 pub use server::{ListenOptions, Server, Stopping};
 pub use store::{StoreOptions, open_store};

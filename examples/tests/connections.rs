@@ -1,21 +1,20 @@
 //! Peers that die without a word, do not read, say nothing, or come and go in a burst.
 
+mod peers {
+    mod over_http2;
+}
 mod support {
     pub(crate) mod installed;
     pub(crate) mod mode;
     pub(crate) mod network;
+    pub(crate) mod served;
 }
 
 use std::fs;
-use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use clap::Parser as _;
-use eventwire::feed::{Feed, FeedOptions};
-use eventwire::gateway::{Gateway, GatewayBuilder};
-use eventwire::store::{Append, EventStore, EventType, MemoryStore, NewEvent};
-use eventwire_examples::{ListenOptions, Server};
+use eventwire::gateway::GatewayBuilder;
+use eventwire::store::MemoryStore;
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -23,73 +22,15 @@ use tokio::runtime::Handle;
 use tokio::time::{sleep, timeout};
 
 use support::mode::{Mode, in_both_modes};
-use support::network::Network;
+use support::network::{Network, Protocol};
+use support::served::{PATIENCE, append_much, ask, is_open_in_time, serve, serve_on, status};
 
 in_both_modes! {
     who_is_cut_off_without_a_word_is_closed_in_time,
     who_does_not_read_is_closed_in_time_and_holds_nobodys_place,
     who_says_nothing_or_half_a_head_is_closed,
+    who_says_its_head_slowly_is_closed,
     a_burst_of_connects_and_resets_leaves_nothing,
-}
-
-/// A server in this process, over a store in memory.
-async fn serve(
-    store: &MemoryStore,
-    mode: Mode,
-    limits: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
-) -> SocketAddr {
-    serve_on("127.0.0.1", store, mode, limits).await
-}
-
-async fn serve_on(
-    host: &str,
-    store: &MemoryStore,
-    mode: Mode,
-    limits: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
-) -> SocketAddr {
-    let listen = format!("{host}:0");
-    let options = ["test", "--listen", &listen, "--stalled-after", "1s"];
-    let options = options.iter().chain(mode.flags());
-    let server = Server::bind(ListenOptions::parse_from(options))
-        .await
-        .expect("a port is free");
-    let address = server.address().expect("it listens");
-    let feed = Feed::start(store.clone(), FeedOptions::default())
-        .await
-        .expect("a store in memory can be read");
-    let gateway = Gateway::builder(feed).heartbeat(Duration::from_millis(100));
-    tokio::spawn(server.run(limits(gateway).build()));
-    address
-}
-
-/// A connection that has asked for all events, and has not read.
-async fn ask(address: SocketAddr) -> io::Result<TcpStream> {
-    let mut socket = TcpStream::connect(address).await?;
-    let request =
-        b"GET /events?from=start HTTP/1.1\r\nhost: here\r\naccept: text/event-stream\r\n\r\n";
-    socket.write_all(request).await?;
-    Ok(socket)
-}
-
-/// The status of the answer to one who asks.
-async fn status(address: SocketAddr) -> io::Result<u16> {
-    let mut socket = ask(address).await?;
-    let mut head = [0; 12];
-    socket.read_exact(&mut head).await?;
-    let text = std::str::from_utf8(&head[9..]).map_err(io::Error::other)?;
-    text.parse().map_err(io::Error::other)
-}
-
-/// Waits until a stream is opened again where there may be but one.
-async fn is_open_within(address: SocketAddr, time: Duration) -> bool {
-    let begun = Instant::now();
-    while begun.elapsed() < time {
-        if matches!(status(address).await, Ok(200)) {
-            return true;
-        }
-        sleep(Duration::from_millis(100)).await;
-    }
-    false
 }
 
 /// No packet comes back any more: nothing says that the connection has ended.
@@ -105,13 +46,13 @@ async fn who_is_cut_off_without_a_word_is_closed_in_time(mode: Mode) {
             false => gateway.max_streams(1),
         };
         let address = serve_on(network.host(), &store, mode, limits).await;
-        let client = network.follow(&format!("http://{address}/events"));
+        let client = network.follow(&format!("http://{address}/events"), Protocol::Http1);
         sleep(Duration::from_secs(3)).await;
         let refused = status(address).await.expect("an answer");
         assert_eq!(refused, 503, "a client that is there keeps its place");
         network.cut();
         assert!(
-            is_open_within(address, Duration::from_secs(30)).await,
+            is_open_in_time(address).await,
             "a client that is gone is still served"
         );
         drop(client);
@@ -120,23 +61,23 @@ async fn who_is_cut_off_without_a_word_is_closed_in_time(mode: Mode) {
 
 async fn who_does_not_read_is_closed_in_time_and_holds_nobodys_place(mode: Mode) {
     let store = MemoryStore::new();
-    let event_type = EventType::new("large").expect("a type");
-    for _ in 0..30 {
-        // More than both sides keep for a connection.
-        let event = NewEvent::new(event_type.clone(), "x".repeat(500_000));
-        let appended = store.append(Append::new().event(event)).await;
-        appended.expect("memory takes it");
+    append_much(&store).await;
+    // The second stops in the middle of a chunk, of a frame and of a line.
+    for read in [0, 123_456] {
+        let address = serve(&store, mode, |gateway| gateway.max_streams(1)).await;
+        let mut stalled = ask(address).await.expect("a connection");
+        let mut bytes = vec![0; read];
+        let taken = stalled.read_exact(&mut bytes).await;
+        assert_eq!(taken.expect("there is more"), read);
+        sleep(Duration::from_millis(300)).await;
+        let refused = status(address).await.expect("an answer");
+        assert_eq!(refused, 503, "the one place is taken");
+        assert!(
+            is_open_in_time(address).await,
+            "a peer that has stopped after {read} bytes is still served"
+        );
+        drop(stalled);
     }
-    let address = serve(&store, mode, |gateway| gateway.max_streams(1)).await;
-    let stalled = ask(address).await.expect("a connection");
-    sleep(Duration::from_millis(300)).await;
-    let refused = status(address).await.expect("an answer");
-    assert_eq!(refused, 503, "the one place is taken");
-    assert!(
-        is_open_within(address, Duration::from_secs(30)).await,
-        "a peer that reads nothing is still served"
-    );
-    drop(stalled);
 }
 
 async fn who_says_nothing_or_half_a_head_is_closed(mode: Mode) {
@@ -149,9 +90,31 @@ async fn who_says_nothing_or_half_a_head_is_closed(mode: Mode) {
     }
     for mut socket in connections {
         let mut answer = Vec::new();
-        let ended = timeout(Duration::from_secs(30), socket.read_to_end(&mut answer)).await;
+        let ended = timeout(PATIENCE, socket.read_to_end(&mut answer)).await;
         // hyper answers half a head, or not; the end is what counts.
         let _how = ended.expect("a connection without a request is closed");
+    }
+}
+
+/// A head that comes byte by byte is as good as none: what counts is when it is whole.
+async fn who_says_its_head_slowly_is_closed(mode: Mode) {
+    let address = serve(&MemoryStore::new(), mode, |gateway| gateway).await;
+    let mut socket = TcpStream::connect(address).await.expect("a connection");
+    let mut head = b"GET /events HTTP/1.1\r\nhost: "
+        .iter()
+        .chain(std::iter::repeat(&b'h'));
+    let begun = Instant::now();
+    let mut answer = Vec::new();
+    loop {
+        let said = socket
+            .write_all(&[*head.next().expect("it has no end")])
+            .await;
+        let pause = Duration::from_millis(100);
+        let ended = timeout(pause, socket.read_to_end(&mut answer)).await;
+        if said.is_err() || ended.is_ok() {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "it is still listened to");
     }
 }
 
@@ -172,7 +135,7 @@ async fn a_burst_of_connects_and_resets_leaves_nothing(mode: Mode) {
         let reset = SockRef::from(&socket).set_linger(Some(Duration::ZERO));
         reset.expect("an option of every socket");
     }
-    assert!(is_open_within(address, Duration::from_secs(30)).await);
+    assert!(is_open_in_time(address).await);
     let begun = Instant::now();
     while files() > files_before + 20 || tasks() > tasks_before {
         assert!(

@@ -16,6 +16,13 @@ pub(crate) struct Network {
     host: String,
 }
 
+/// What a client speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
 /// A client on the other host, which ends with its value.
 #[derive(Debug)]
 pub(crate) struct Follower(Child);
@@ -88,13 +95,18 @@ impl Network {
     }
 
     /// Has curl follow an event stream on the other host, and waits until something comes.
-    pub(crate) fn follow(&self, url: &str) -> Follower {
+    pub(crate) fn follow(&self, url: &str, protocol: Protocol) -> Follower {
+        let protocol = match protocol {
+            Protocol::Http1 => "--http1.1",
+            Protocol::Http2 => "--http2-prior-knowledge",
+        };
         let mut curl = Command::new(&self.ip)
             .args(["netns", "exec", &self.name])
             .arg(&self.curl)
             .args([
                 "--silent",
                 "--no-buffer",
+                protocol,
                 "--header",
                 "accept: text/event-stream",
                 url,
