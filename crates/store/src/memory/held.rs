@@ -1,17 +1,21 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use crate::event::RecordedEvent;
 use crate::position::Position;
+use crate::retention::Keep;
 
 /// The events that are held, by place: the first event of the log is at place 1.
 ///
-/// Invariant: `events[i]` is at place `dropped + i + 1`, and is none where it was dropped
-/// with its stream while older ones are held.
+/// Invariants: `events[i]` is at place `dropped + i + 1`, and is none where it was dropped
+/// with its stream while older ones are held; `count` and `bytes` are of those that are held.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     events: VecDeque<Option<Arc<RecordedEvent>>>,
     dropped: u64,
+    count: usize,
+    bytes: u64,
 }
 
 impl Held {
@@ -26,6 +30,8 @@ impl Held {
     }
 
     pub(super) fn push(&mut self, event: Arc<RecordedEvent>) {
+        self.count += 1;
+        self.bytes += event.weight();
         self.events.push_back(Some(event));
     }
 
@@ -36,14 +42,32 @@ impl Held {
     /// Takes out an event, of its stream's oldest.
     pub(super) fn take(&mut self, place: u64) -> Option<Arc<RecordedEvent>> {
         let index = self.index(place)?;
-        self.events.get_mut(index)?.take()
+        let taken = self.events.get_mut(index)?.take();
+        self.uncount(taken.as_ref());
+        taken
     }
 
     /// Takes out the oldest, and says where it was; the inner is none where it was a hole.
     pub(super) fn take_oldest(&mut self) -> Option<(u64, Option<Arc<RecordedEvent>>)> {
         let event = self.events.pop_front()?;
         self.dropped += 1;
+        self.uncount(event.as_ref());
         Some((self.dropped, event))
+    }
+
+    fn uncount(&mut self, taken: Option<&Arc<RecordedEvent>>) {
+        if let Some(event) = taken {
+            self.count -= 1;
+            self.bytes -= event.weight();
+        }
+    }
+
+    /// Whether the oldest that is held is to be kept, beside all the others; none where nothing is
+    /// held.
+    pub(super) fn keeps_oldest(&self, keep: Keep, now: SystemTime) -> Option<bool> {
+        let oldest = self.events.iter().flatten().next()?;
+        let age = now.duration_since(oldest.recorded_at).unwrap_or_default();
+        Some(keep.keeps(age, self.count, self.bytes))
     }
 
     /// The places at or above `from` where an event is held, rising.

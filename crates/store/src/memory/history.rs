@@ -15,6 +15,7 @@ use crate::name::{IdempotencyKey, StreamName};
 use crate::position::{Position, Version};
 use crate::query::Query;
 use crate::read::Direction;
+use crate::retention::Keep;
 use crate::store::Recalled;
 
 /// Events looked at in one scan, so that the lock is held only briefly.
@@ -27,6 +28,8 @@ pub(super) struct History {
     pub(super) index: Index,
     pub(super) notes: Notes,
     keys: HashMap<IdempotencyKey, (Fingerprint, Appended)>,
+    /// What is let go by each append.
+    pub(super) keep: Keep,
     pub(super) is_closed: bool,
 }
 
@@ -47,6 +50,9 @@ impl History {
         }
         self.check(append).map_err(AppendError::Conflict)?;
         let appended = self.push_all(append.events());
+        if self.keep != Keep::all() {
+            self.let_go();
+        }
         if let Some((consumer, position)) = append.consumption() {
             self.notes.checkpoints.insert(consumer.clone(), position);
         }

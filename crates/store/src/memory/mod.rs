@@ -62,6 +62,32 @@ impl MemoryStore {
         }
     }
 
+    /// The same store, which lets go of its oldest events: each append drops what is no longer
+    /// within `keep`, as [`trim_log`](Retention::trim_log) would, and who is too late for it is
+    /// told. For what is worth something for a while only: the answer of a model, where something
+    /// is, who is typing. Events older than a maximum age go with the next append.
+    ///
+    /// Memory is then bounded by `keep` for whatever has neither a stream nor a key, as events that
+    /// are found by type and tag: the version of a stream and the answer to a key stay when events
+    /// go.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use eventwire_store::{Keep, MemoryStore};
+    ///
+    /// let keep = Keep::all().max_events(100_000).max_age(Duration::from_secs(600));
+    /// let store = MemoryStore::new().keeping(keep);
+    /// ```
+    #[must_use]
+    pub fn keeping(self, keep: Keep) -> Self {
+        {
+            let mut history = self.shared.lock();
+            history.keep = keep;
+            history.let_go();
+        }
+        self
+    }
+
     /// Closes the store: later appends answer [`AppendError::Closed`], and subscriptions
     /// end with [`ReadError::Closed`] once they have caught up.
     pub fn close(&self) {

@@ -13,19 +13,32 @@ impl History {
         let last_dropped = first_not_kept(keep, self.held.youngest_first());
         let mut events = 0;
         while self.held.dropped() < last_dropped.unwrap_or(0) {
-            let (_, event) = self
-                .held
-                .take_oldest()
-                .expect("a place that is held comes later");
-            if let Some(event) = event {
-                self.index.remove(&event);
-                events += 1;
-            }
+            events += u64::from(self.drop_oldest());
         }
         Trimmed {
             events,
             dropped_to: position_at(self.held.dropped()),
         }
+    }
+
+    /// Drops what is not to be kept; each append costs as much as it drops.
+    pub(super) fn let_go(&mut self) {
+        let now = SystemTime::now();
+        while self.held.keeps_oldest(self.keep, now) == Some(false) {
+            self.drop_oldest();
+        }
+    }
+
+    /// Drops the oldest place; whether an event was held there.
+    fn drop_oldest(&mut self) -> bool {
+        let (_, event) = self
+            .held
+            .take_oldest()
+            .expect("a place that is held comes later");
+        if let Some(event) = &event {
+            self.index.remove(event);
+        }
+        event.is_some()
     }
 
     pub(super) fn trim_stream(
