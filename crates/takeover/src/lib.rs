@@ -16,7 +16,8 @@ mod serving;
 mod shard;
 mod sync;
 mod task;
-#[cfg(all(test, not(loom_takeover)))]
+#[cfg(not(loom_takeover))]
+#[cfg(test)]
 mod tests;
 mod writers;
 

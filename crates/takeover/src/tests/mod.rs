@@ -3,6 +3,7 @@
 
 mod counted;
 mod groups;
+mod minutes;
 mod random;
 mod world;
 

@@ -32,11 +32,16 @@ pub(super) struct World {
 
 impl World {
     pub(super) async fn new(options: FeedOptions) -> Self {
+        Self::patient(options, STALLED_AFTER).await
+    }
+
+    /// One whose shard waits for so long for a client that takes nothing.
+    pub(super) async fn patient(options: FeedOptions, stalled_after: Duration) -> Self {
         let store = MemoryStore::new();
         let feed = Feed::start(store.clone(), options).await.unwrap();
         let inbox = Arc::<Inbox<_>>::default();
         let open = watch::Sender::new(0);
-        let shard = ShardTask::new(Arc::clone(&inbox), STALLED_AFTER, open.clone());
+        let shard = ShardTask::new(Arc::clone(&inbox), stalled_after, open.clone());
         tokio::spawn(unconstrained(shard));
         Self {
             store,
