@@ -403,9 +403,12 @@ async fn whoever_polled_last_is_woken_even_after_a_turn_that_was_used_up() {
             ready => ready,
         }
     });
+    let begun = Instant::now();
     let progress = tokio::time::timeout(Duration::from_secs(60), progress).await;
     let progress = progress.expect("in time").expect("no end").unwrap();
     assert_eq!(field(&progress, "event"), Some("eventwire.progress"));
+    // By its own timer, and not by the one around it.
+    assert!(begun.elapsed() < Duration::from_secs(2));
 }
 
 #[tokio::test(start_paused = true)]

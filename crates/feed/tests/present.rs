@@ -8,12 +8,14 @@
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use eventwire_feed::{Feed, FeedOptions, Follow, Format, FrameStream, From, Look, Present, Views};
 use eventwire_store::{
     Append, Cursor, EventStore, EventType, MemoryStore, NewEvent, Query, RecordedEvent, StreamName,
 };
 use futures_util::{FutureExt, StreamExt};
+use tokio::time::Instant;
 
 /// Events of type `n` are shown to views that divide their payload, `whole` as written, the
 /// payload divided by the view otherwise; others to nobody.
@@ -239,6 +241,27 @@ async fn a_history_in_which_all_is_hidden_leaves_others_their_turn() {
     };
     assert!(first.as_bytes().starts_with(b"event: whole\n"));
     assert!(turns >= 3, "{turns}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_others_their_turn_goes_on_by_itself() {
+    let store = MemoryStore::new();
+    for number in 0..5_000 {
+        append(&store, "secret", number).await;
+    }
+    append(&store, "whole", 1).await;
+    let feed = Feed::start(store.clone(), FeedOptions::default())
+        .await
+        .unwrap();
+    let views = Views::new(Divided::default());
+    let mut frames = feed.follow(all().view(views.of(1)));
+    let begun = Instant::now();
+    let first = frames.next().await.unwrap().unwrap();
+    assert!(first.as_bytes().starts_with(b"event: whole\n"));
+    assert!(
+        begun.elapsed() < Duration::from_millis(100),
+        "nobody had to wake it"
+    );
 }
 
 #[tokio::test]

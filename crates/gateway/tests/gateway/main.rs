@@ -6,6 +6,7 @@
 )]
 
 mod authorization;
+mod bounds;
 mod errors;
 mod presentation;
 mod routes;
