@@ -53,7 +53,12 @@ impl Http {
 
     /// Asks, and says what the run is called.
     async fn ask(&self, prompt: &str) -> String {
-        let answer = self.post("/runs", json!({"prompt": prompt})).await;
+        self.ask_at("/runs", prompt, "run").await
+    }
+
+    /// Asks, and says by what name the answer is found.
+    async fn ask_at(&self, path: &str, prompt: &str, name: &str) -> String {
+        let answer = self.post(path, json!({"prompt": prompt})).await;
         assert_eq!(answer.status(), StatusCode::CREATED);
         let body = answer
             .into_body()
@@ -62,12 +67,17 @@ impl Http {
             .expect("a body")
             .to_bytes();
         let body: Value = serde_json::from_slice(&body).expect("JSON");
-        body["run"].as_str().expect("a name").to_owned()
+        body[name].as_str().expect("a name").to_owned()
     }
 
     /// Follows a run, from its start or after an id, as a page does.
     async fn follow(&self, run: &str, after: Option<&str>) -> Reader {
-        let uri = format!("{}/events?stream={run}&from=start", self.base);
+        self.follow_at(&format!("/events?stream={run}"), after)
+            .await
+    }
+
+    async fn follow_at(&self, path: &str, after: Option<&str>) -> Reader {
+        let uri = format!("{}{path}&from=start", self.base);
         let mut request = Request::get(uri).header(ACCEPT, "text/event-stream");
         if let Some(id) = after {
             request = request.header("last-event-id", id);
@@ -132,7 +142,8 @@ impl Answer {
                     let text = |token: &Value| token.as_str().expect("text").to_owned();
                     self.tokens.extend(tokens.iter().map(text));
                 }
-                Some("run-finished" | "run-stopped") => self.end.clone_from(&block.name),
+                Some("token") => self.tokens.push(block.data),
+                Some("run-finished" | "run-stopped" | "done") => self.end.clone_from(&block.name),
                 Some("run-started" | "eventwire.progress" | "eventwire.busy") => {}
                 other => panic!("an event that nobody sent: {other:?} {}", block.data),
             }
@@ -221,6 +232,38 @@ async fn an_answer_that_is_stopped_ends_there_for_everyone() {
     late.read(&mut http.follow(&run, None).await, usize::MAX)
         .await;
     assert_eq!((late.end, late.tokens), (page.end, page.tokens));
+}
+
+#[tokio::test]
+async fn a_brief_answer_goes_on_over_reloads_and_ends_with_its_server() {
+    let place = Place::new();
+    let server = place.start("3ms");
+    let http = Http::of(&place);
+    let prompt = "once upon a time";
+    let tag = http.ask_at("/brief", prompt, "tag").await;
+    let path = format!("/brief/events?tag={tag}");
+
+    let mut page = Answer::default();
+    while page.end.is_none() {
+        let more = page.tokens.len() + 20;
+        let mut reader = http.follow_at(&path, page.last_id.as_deref()).await;
+        page.read(&mut reader, more).await;
+    }
+    assert_eq!(page.tokens, expected(prompt));
+    assert_eq!(page.end.as_deref(), Some("done"));
+    let mut late = Answer::default();
+    late.read(&mut http.follow_at(&path, None).await, usize::MAX)
+        .await;
+    assert_eq!(late.tokens, page.tokens);
+
+    drop(server);
+    let _server = place.start("3ms");
+    let mut reader = http.follow_at(&path, page.last_id.as_deref()).await;
+    let gap = reader
+        .next()
+        .await
+        .expect("it is told that it is another log");
+    assert_eq!(gap.name.as_deref(), Some("eventwire.gap"));
 }
 
 #[tokio::test]

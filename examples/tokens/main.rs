@@ -1,14 +1,18 @@
 //! Answers of a model, token by token: `cargo run --release --example tokens`, open the printed
 //! page, ask, and reload it in the middle of the answer. Kill the server there, too.
 //!
-//! Two ways, by what an answer is worth:
+//! Three ways, by what an answer is worth:
 //!
 //! * `POST /runs` begins an answer that is written down as it comes, and follows no matter who
 //!   reads it: `GET /events?stream=run-...` shows it from the start or after any of its events,
 //!   to any number of readers. A server that was killed goes on where it was.
+//! * `POST /brief` begins an answer that is kept in memory for ten minutes: `GET
+//!   /brief/events?tag=answer:...&from=start` shows it, and goes on with it after a reload. It ends
+//!   with the server.
 //! * `POST /once` answers with the tokens and keeps nothing. The model stops when its reader
 //!   leaves.
 
+mod brief;
 mod model;
 mod once;
 mod routes;
@@ -23,6 +27,7 @@ use eventwire_examples::{
     Failure, LimitOptions, ListenOptions, RETURN, Server, StoreOptions, log_to_stderr, open_store,
 };
 
+use brief::BriefAnswers;
 use model::Model;
 use routes::App;
 use runs::Runs;
@@ -51,14 +56,27 @@ async fn main() -> Result<(), Failure> {
     runs.go_on_with_all().await?;
     let feed = Feed::start(store, FeedOptions::default().return_within(RETURN)).await?;
     let gateway = options.limits.apply(Gateway::builder(feed)).build();
+    let brief = BriefAnswers::new(model.clone());
+    let feed_options = FeedOptions::default().return_within(RETURN);
+    let feed = Feed::start(brief.store.clone(), feed_options).await?;
+    let of_brief = Gateway::builder(feed).prefix("/brief");
+    let of_brief = options.limits.apply(of_brief).build();
 
     let server = Server::bind(options.listen).await?;
-    let (stopping, closing) = (server.stopping(), gateway.clone());
+    let (stopping, closing) = (server.stopping(), [gateway.clone(), of_brief.clone()]);
     tokio::spawn(async move {
         stopping.await;
-        closing.close().await;
+        let [one, other] = closing;
+        tokio::join!(one.close(), other.close());
     });
-    let app = App::new(gateway, runs, model, server.stopping());
+    let app = App {
+        gateway,
+        of_brief,
+        runs,
+        brief,
+        model,
+        stopping: server.stopping(),
+    };
     server
         .run(tower::service_fn(move |request| {
             app.clone().answer(request)

@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use tower_service::Service;
 
+use crate::brief::BriefAnswers;
 use crate::model::Model;
 use crate::once;
 use crate::runs::{RunError, Runs};
@@ -48,10 +49,14 @@ type Body = UnsyncBoxBody<Bytes, Box<dyn Error + Send + Sync>>;
 /// Everything the server answers with.
 #[derive(Clone)]
 pub(crate) struct App {
-    gateway: Gateway,
-    runs: Runs,
-    model: Model,
-    stopping: Stopping,
+    /// Shows runs.
+    pub(crate) gateway: Gateway,
+    /// Shows brief answers.
+    pub(crate) of_brief: Gateway,
+    pub(crate) runs: Runs,
+    pub(crate) brief: BriefAnswers,
+    pub(crate) model: Model,
+    pub(crate) stopping: Stopping,
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,15 +65,6 @@ struct Question {
 }
 
 impl App {
-    pub(crate) fn new(gateway: Gateway, runs: Runs, model: Model, stopping: Stopping) -> Self {
-        Self {
-            gateway,
-            runs,
-            model,
-            stopping,
-        }
-    }
-
     pub(crate) async fn answer(
         mut self,
         request: Request<Incoming>,
@@ -78,6 +74,8 @@ impl App {
         Ok(match (&method, &segments[..]) {
             (&Method::POST, ["runs"]) => self.start(request).await.unwrap_or_else(refusal),
             (&Method::POST, ["runs", run, "stop"]) => self.stop(run).await.unwrap_or_else(refusal),
+            (&Method::POST, ["brief"]) => self.briefly(request).await.unwrap_or_else(refusal),
+            (_, ["brief", ..]) => self.of_brief.call(request).await?.map(boxed),
             (&Method::POST, ["once"]) => self.once(request).await.unwrap_or_else(refusal),
             (&Method::GET | &Method::HEAD, _) if file(&path).is_some() => {
                 file(&path).expect("it was found")
@@ -98,6 +96,13 @@ impl App {
         let name = StreamName::new(run).map_err(nothing)?;
         self.runs.stop(name).await?;
         Ok(answer(StatusCode::OK, "application/json", "{}"))
+    }
+
+    async fn briefly(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let Question { prompt } = question(request).await?;
+        let tag = self.brief.start(prompt);
+        let json = format!(r#"{{"tag":"{tag}"}}"#);
+        Ok(answer(StatusCode::CREATED, "application/json", json))
     }
 
     async fn once(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {

@@ -283,4 +283,33 @@ mod tests {
             "longer than that"
         );
     }
+
+    fn ring() -> Ring {
+        let one = std::num::NonZeroUsize::MIN;
+        Ring::after(Position::ORIGIN, Capacity::entries(one))
+    }
+
+    fn is_over(follower: &mut Follower) -> bool {
+        let mut context = Context::from_waker(std::task::Waker::noop());
+        matches!(follower.poll_event(&mut context), Poll::Ready(None))
+    }
+
+    #[test]
+    fn a_ring_that_begins_again_sends_its_followers_away_and_has_published_what_is_gone() {
+        let (ring, five) = (ring(), Position::from_parts(0, 5));
+        let mut before = ring.follow(Position::ORIGIN, Interest::All);
+        ring.restart(five);
+        assert!(is_over(&mut before));
+        assert_eq!(ring.published().position(), five);
+        assert!(!is_over(&mut ring.follow(five, Interest::All)));
+        assert_eq!(ring.subscribers(), 0);
+    }
+
+    #[test]
+    fn a_closed_ring_that_begins_again_is_closed() {
+        let (ring, five) = (ring(), Position::from_parts(0, 5));
+        ring.close();
+        ring.restart(five);
+        assert!(is_over(&mut ring.follow(five, Interest::All)));
+    }
 }

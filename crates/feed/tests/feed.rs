@@ -210,6 +210,11 @@ async fn the_first_event_waits_for_others_where_it_is_told_to() {
         assert_eq!(begun.elapsed(), GATHER);
         let text = str::from_utf8(frame.as_bytes()).unwrap();
         assert_eq!(text.matches("data: together\n").count(), 3, "{text}");
+        // One that comes right after them waits no longer than they have.
+        let begun = Instant::now();
+        append(&store, "s", "t", "next").await;
+        frames.next().await.unwrap().unwrap();
+        assert_eq!(begun.elapsed(), GATHER);
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert!(futures_util::poll!(frames.next()).is_pending());
     }
@@ -439,6 +444,13 @@ async fn signals_are_sent_where_they_were_asked_for() {
     ] {
         assert_eq!(field(&next(&mut frames).await, "event"), Some(expected));
     }
+
+    // Where there was no event it tells a place, which is not told again.
+    let nothing = Query::stream(stream("nothing"));
+    let mut frames = blocks(&feed, from_beginning(nothing).signals());
+    for expected in ["eventwire.caught-up", "eventwire.heartbeat"] {
+        assert_eq!(field(&next(&mut frames).await, "event"), Some(expected));
+    }
 }
 
 #[tokio::test]
@@ -456,6 +468,19 @@ async fn the_reconnection_time_rides_on_the_first_event_alone() {
         format!("event: t\nid: {id}\nretry: 1500\ndata: 0\n\n")
     );
     append(&store, "s", "t", "1").await;
+    assert_eq!(field(&next(&mut frames).await, "retry"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_reconnection_time_rides_on_the_first_live_event_too() {
+    let (store, feed) = fresh().await;
+    let retry = Duration::from_millis(7);
+    let mut frames = blocks(&feed, Follow::new(Query::all()).retry(retry));
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    for _ in 0..2 {
+        append(&store, "s", "t", "0").await;
+    }
+    assert_eq!(field(&next(&mut frames).await, "retry"), Some("7"));
     assert_eq!(field(&next(&mut frames).await, "retry"), None);
 }
 
@@ -495,6 +520,19 @@ async fn closing_ends_streams_after_what_was_acknowledged() {
             .is_none()
     );
     assert_eq!(feed.subscribers(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn closing_ends_who_is_still_looking_for_its_place() {
+    let (store, feed) = fresh().await;
+    let ahead = Cursor {
+        epoch: store.epoch(),
+        position: Position::from_parts(0, 7),
+    };
+    let mut frames = blocks(&feed, Follow::new(Query::all()).from(From::Cursor(ahead)));
+    assert!(futures_util::poll!(frames.next()).is_pending());
+    feed.close().await;
+    assert!(frames.next().await.is_none(), "it is no failure");
 }
 
 #[tokio::test]

@@ -151,3 +151,31 @@ fn what_views_are_shown_is_bounded_however_little_it_is() {
         );
     }
 }
+
+#[test]
+fn an_event_that_is_a_part_of_a_larger_buffer_does_not_keep_it() {
+    for text in ["one line", "of two\nlines"] {
+        let counted = allocation_counter::measure(|| {
+            let feed = block_on(async {
+                let store = MemoryStore::new();
+                let feed = Feed::start(store.clone(), FeedOptions::default());
+                let feed = feed.await.unwrap();
+                let mut buffer = vec![b' '; MIB];
+                buffer[..text.len()].copy_from_slice(text.as_bytes());
+                let buffer = bytes::Bytes::from(buffer);
+                let event = NewEvent::new(EventType::new("t").unwrap(), buffer.slice(..text.len()));
+                let event = event.metadata(buffer.slice(100..110));
+                drop(buffer);
+                store.append(Append::new().event(event)).await.unwrap();
+                while feed.held().0 == 0 {
+                    tokio::task::yield_now().await;
+                }
+                store.trim_log(Keep::all().max_events(0)).await.unwrap();
+                feed
+            });
+            std::mem::forget(feed);
+        });
+        let bytes = counted.bytes_current;
+        assert!(bytes < 256 * 1024, "{bytes} bytes for {text:?}");
+    }
+}

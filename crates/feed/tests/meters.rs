@@ -8,9 +8,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 
-use eventwire_feed::{Feed, FeedOptions, Follow, From};
+use eventwire_feed::{Feed, FeedOptions, Follow, From, Look, Present, Views};
 use eventwire_store::{
     Append, Cursor, Epoch, EventStore, EventType, MemoryStore, NewEvent, Position, Query,
+    RecordedEvent,
 };
 use futures_util::{FutureExt, StreamExt};
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
@@ -60,7 +61,8 @@ async fn live() {
     assert!(slow.next().await.is_none());
 }
 
-/// Every number by its name and the values of its labels; of a histogram, how many values it has.
+/// Every number by its name and the values of its labels; of a histogram, how many values it has, and
+/// their sum.
 fn numbers(live: impl Future<Output = ()>) -> BTreeMap<String, f64> {
     let recorder = DebuggingRecorder::new();
     let numbers = recorder.snapshotter();
@@ -79,7 +81,11 @@ fn numbers(live: impl Future<Output = ()>) -> BTreeMap<String, f64> {
         let number = match value {
             DebugValue::Counter(count) => count as f64,
             DebugValue::Gauge(value) => value.0,
-            DebugValue::Histogram(values) => values.len() as f64,
+            DebugValue::Histogram(values) => {
+                let sum = values.iter().map(|value| value.0).sum();
+                named.insert(format!("{name} sum"), sum);
+                values.len() as f64
+            }
         };
         named.insert(name, number);
     }
@@ -109,4 +115,48 @@ fn what_happened_is_counted() {
     }
     assert!(numbers["eventwire_feed_sent_bytes_total"] > 100.0);
     assert!(numbers["eventwire_feed_ring_bytes"] > 100.0);
+}
+
+#[test]
+fn who_leaves_with_something_unread_was_left_behind() {
+    let numbers = numbers(async {
+        let store = MemoryStore::new();
+        let feed = Feed::start(store.clone(), FeedOptions::default());
+        let feed = feed.await.unwrap();
+        let mut frames = feed.follow(Follow::new(Query::all()));
+        assert!(frames.next().now_or_never().is_none());
+        append(&store).await;
+    });
+    let ended = |how: &str| numbers.get(&format!("eventwire_feed_ended_total {how}"));
+    assert_eq!(ended("left_behind"), Some(&1.0), "{numbers:#?}");
+    assert_eq!(ended("left").copied().unwrap_or(0.0), 0.0, "{numbers:#?}");
+}
+
+/// Shows nothing.
+struct Hides;
+
+impl Present for Hides {
+    type View = ();
+
+    fn present(&self, (): &(), _event: &RecordedEvent) -> Look {
+        Look::Hidden
+    }
+}
+
+#[test]
+fn events_that_are_hidden_have_waited_as_well() {
+    let numbers = numbers(async {
+        let store = MemoryStore::new();
+        let feed = Feed::start(store.clone(), FeedOptions::default());
+        let feed = feed.await.unwrap();
+        let hidden = Follow::new(Query::all()).view(Views::new(Hides).of(()));
+        let mut frames = feed.follow(hidden);
+        assert!(frames.next().now_or_never().is_none());
+        for _ in 0..4 {
+            append(&store).await;
+        }
+        assert!(frames.next().now_or_never().is_none());
+    });
+    let waited = numbers.get("eventwire_feed_waited_events sum");
+    assert_eq!(waited, Some(&4.0), "{numbers:#?}");
 }

@@ -146,12 +146,32 @@ async fn a_fork_goes_on_after_its_place_however_far_the_ring_has_gone() {
             .collect();
         assert_eq!(data, ["2", "3", "4", "5", "6"]);
     }
+    // Its client knows the place: it can join others as soon as it was looked at.
+    drain(&mut shared);
+    let mut level = shared.fork(shared.cursor(), part(everything.clone()));
+    assert_eq!(drain(&mut level), "");
+    assert!(level.common().is_some());
     let age = Duration::from_secs(5);
     let end = Instant::now() + age;
     let ending = shared.fork(first, part(everything.max_age(age)));
     let blocks: Vec<_> = ending.collect().await;
     assert_eq!(Instant::now(), end);
     assert!(blocks.iter().all(Result::is_ok));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fork_is_told_how_far_it_is_as_soon_as_any_other() {
+    let (store, feed) = fresh(FeedOptions::default()).await;
+    append(&store, "a", "1").await;
+    let follow = Follow::new(of_type("a")).from(From::Beginning);
+    let mut shared = feed.follow(follow.clone());
+    drain(&mut shared);
+    let mut fork = shared.fork(shared.cursor(), part(&feed, follow));
+    append(&store, "b", "2").await;
+    let begun = Instant::now();
+    let told = fork.next().await.unwrap().unwrap();
+    assert!(told.as_bytes().starts_with(b"event: eventwire.progress\n"));
+    assert!(begun.elapsed() <= Duration::from_secs(15));
 }
 
 #[tokio::test(start_paused = true)]
