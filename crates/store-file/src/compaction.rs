@@ -1,5 +1,6 @@
 use std::io;
 use std::sync::Arc;
+use std::vec;
 
 use eventwire_store::Query;
 
@@ -28,37 +29,74 @@ pub struct Compacted {
     pub is_complete: bool,
 }
 
-/// Takes out of the files of a log what was dropped, but for the last one.
+/// Takes out of the files of a log what was dropped, but for the last one: file by file, so that
+/// whoever lets it go on may do anything between two of them.
 ///
-/// # Errors
-/// Of the medium, and of damage. What was done before stays done, and all is as it was else.
-pub(crate) fn compact(place: &Place, progress: &mut dyn FnMut(Progress)) -> io::Result<Compacted> {
-    let before = files(&place.log.read())?;
-    let mut compacted = Compacted::default();
-    catch_up(place)?;
-    let segments = left(&place.log.read());
-    let of = bytes_of(&segments)?;
-    let mut bytes = 0;
-    progress(Progress { bytes, of });
-    for segment in segments {
+/// Another may compact the same files, or remove them, meanwhile: what is done already is not done
+/// again.
+pub(crate) struct Compaction {
+    /// The files there were.
+    before: Vec<(u64, u64)>,
+    /// The segments that were not looked at yet.
+    left: vec::IntoIter<Arc<Segment>>,
+    progress: Progress,
+    rewritten: usize,
+}
+
+impl Compaction {
+    /// Removes whole segments, and looks what there is to be done about the others.
+    ///
+    /// # Errors
+    /// Of the medium, and of damage, as of all that follows. What was done before stays done, and
+    /// all is as it was else.
+    pub(crate) fn begin(place: &Place) -> io::Result<Self> {
+        let before = files(&place.log.read())?;
+        catch_up(place)?;
+        let left = left(&place.log.read());
+        let of = bytes_of(&left)?;
+        Ok(Self {
+            before,
+            left: left.into_iter(),
+            progress: Progress { bytes: 0, of },
+            rewritten: 0,
+        })
+    }
+
+    /// How far it has come.
+    pub(crate) fn progress(&self) -> Progress {
+        self.progress
+    }
+
+    /// Does what is to be done about the next file; false where there is none.
+    pub(crate) fn step(&mut self, place: &Place) -> io::Result<bool> {
+        let Some(segment) = self.left.next() else {
+            return Ok(false);
+        };
         // Before it is rewritten, which makes it shorter.
         let length = segment.file.length()?;
         if rewrite(place, &segment)? {
-            compacted.segments_rewritten += 1;
+            self.rewritten += 1;
             catch_up(place)?;
         }
-        bytes += length;
-        progress(Progress { bytes, of });
+        self.progress.bytes += length;
+        Ok(true)
     }
-    let after = files(&place.log.read())?;
-    let is_gone = |first: u64| after.iter().all(|&(other, _)| other != first);
-    for (first, bytes) in before {
-        let left = after.iter().find(|&&(other, _)| other == first);
-        compacted.segments_removed += usize::from(is_gone(first));
-        compacted.bytes += bytes.saturating_sub(left.map_or(0, |&(_, bytes)| bytes));
+
+    /// Says what it came to.
+    pub(crate) fn end(self, place: &Place) -> io::Result<Compacted> {
+        let mut compacted = Compacted {
+            segments_rewritten: self.rewritten,
+            is_complete: !is_anything_left(place)?,
+            ..Compacted::default()
+        };
+        let after = files(&place.log.read())?;
+        for (first, bytes) in self.before {
+            let left = after.iter().find(|&&(other, _)| other == first);
+            compacted.segments_removed += usize::from(left.is_none());
+            compacted.bytes += bytes.saturating_sub(left.map_or(0, |&(_, bytes)| bytes));
+        }
+        Ok(compacted)
     }
-    compacted.is_complete = !is_anything_left(place)?;
-    Ok(compacted)
 }
 
 /// Whether the last segment has anything that was dropped.

@@ -1,4 +1,5 @@
 use std::future::Future;
+use std::io;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -16,7 +17,7 @@ use thiserror::Error;
 
 use crate::backup::{self, Backup, CopyError};
 use crate::boundary::Boundary;
-use crate::compaction::{Compacted, compact, is_last_concerned};
+use crate::compaction::{Compacted, Compaction, is_last_concerned};
 use crate::copy::Copy;
 use crate::engine::Engine;
 use crate::error::OpenError;
@@ -176,7 +177,9 @@ impl FileStore {
     ///
     /// Blocks until it is done: it reads and writes every file that is concerned. Files are
     /// removed without it; the rest is left for it, so that you choose when. `progress` counts the
-    /// bytes of all files of the log but the last, whether they are concerned or not.
+    /// bytes of all files of the log but the last, whether they are concerned or not. It may do
+    /// anything with the store: where it panics or [closes](Self::close) it, what is left can be
+    /// done later.
     ///
     /// ```
     /// # use eventwire_store_file::FileStore;
@@ -256,7 +259,7 @@ impl Handle {
         if !self.queue.is_led_here() {
             self.writer.join();
         }
-        // Waits for who is compacting, and lets go of the directory.
+        // Waits for a file that is being compacted, and lets go of the directory.
         *self.files() = None;
         self.log.watermark().close();
     }
@@ -264,7 +267,7 @@ impl Handle {
     fn files(&self) -> MutexGuard<'_, Option<Place>> {
         self.files
             .lock()
-            .expect("no code panics while it compacts the store")
+            .expect("no code panics while it works on the files")
     }
 
     fn compact(&self, progress: &mut dyn FnMut(Progress)) -> Result<Compacted, KeepError> {
@@ -276,12 +279,20 @@ impl Handle {
         if is_concerned.map_err(|error| KeepError::Backend(Box::new(error)))? {
             self.carry_out(Request::of_leaving()).map_err(not_kept)?;
         }
-        // Only now: whoever writes may have to wait for this, who closes the store.
+        let mut compaction = self.at_files(Compaction::begin)?;
+        progress(compaction.progress());
+        while self.at_files(|place| compaction.step(place))? {
+            progress(compaction.progress());
+        }
+        self.at_files(|place| compaction.end(place))
+    }
+
+    /// Works on the files, unless the store is closed; whoever closes it waits for the work. No code
+    /// of a caller's is part of it: that may panic, or close the store.
+    fn at_files<T>(&self, work: impl FnOnce(&Place) -> io::Result<T>) -> Result<T, KeepError> {
         let files = self.files();
-        let Some(place) = &*files else {
-            return Err(KeepError::Closed);
-        };
-        compact(place, progress).map_err(|error| KeepError::Backend(Box::new(error)))
+        let place = files.as_ref().ok_or(KeepError::Closed)?;
+        work(place).map_err(|error| KeepError::Backend(Box::new(error)))
     }
 
     fn submit(

@@ -5,10 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::reading::payloads;
-use super::workload::{Workload, file_indexes, open, open_sweeping};
+use super::workload::{Workload, compact, file_indexes, open, open_sweeping};
 use super::{Run, seeds};
 use crate::backup::{Backup, CopyError, Original};
-use crate::compaction::compact;
 use crate::copy::Copy;
 use crate::engine::Engine;
 use crate::format::Trim;
@@ -47,7 +46,7 @@ fn restore(from: &Simulated) -> Simulated {
 fn compact_all(engine: &mut Engine) -> usize {
     let left = engine.committer.ask(Request::of_leaving());
     left.expect("nothing fails");
-    let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
+    let compacted = compact(&engine).expect("nothing fails");
     compacted.segments_rewritten
 }
 

@@ -3,9 +3,8 @@ use std::sync::Arc;
 use eventwire_store::StreamName;
 
 use super::reading::payloads;
-use super::workload::{Workload, file_indexes, open};
+use super::workload::{Workload, compact, file_indexes, open};
 use super::{Run, seeds};
-use crate::compaction::compact;
 use crate::format::{Label, Trim};
 use crate::log::SharedLog;
 use crate::shown::SHOWN;
@@ -152,7 +151,7 @@ fn a_follower_that_was_left_behind_goes_on() {
                 assert!(workload.drops(&mut engine, Trim::Log { to }));
             }
             file_indexes(&engine);
-            compact(&engine.place, &mut |_| {}).expect("nothing fails");
+            compact(&engine).expect("nothing fails");
             workload.run(&mut engine, 3);
             for follower in [&mut far, &mut near] {
                 assert_eq!(follower.step().expect("it goes on"), Step::Moved);
@@ -185,7 +184,7 @@ fn a_follower_lets_go_of_files_while_nothing_is_written() {
         assert!(workload.drops(&mut engine, Trim::Log { to: to - 6 }));
         let mut follower = follow(&medium);
         file_indexes(&engine);
-        compact(&engine.place, &mut |_| {}).expect("nothing fails");
+        compact(&engine).expect("nothing fails");
         let there = labels(&engine.log);
         assert_ne!(labels(&follower.log), there, "nothing was replaced");
         assert_eq!(follower.step().expect("nothing fails"), Step::Same);

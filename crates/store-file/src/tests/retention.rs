@@ -4,8 +4,8 @@ use eventwire_store::{Append, Direction, EventType, NewEvent, Query, StreamName}
 
 use super::Run;
 use super::reading::payloads;
-use super::workload::{Workload, file_indexes, open};
-use crate::compaction::{Compacted, compact};
+use super::workload::{Workload, compact, file_indexes, open};
+use crate::compaction::Compacted;
 use crate::engine::Engine;
 use crate::error::OpenError;
 use crate::format::{PAGE_BYTES, Trim, u64_of};
@@ -309,7 +309,7 @@ fn compacting_takes_out_what_was_dropped_and_nothing_else() {
         let before = payloads(&engine.log).expect("it can be read");
         let request = Request::of_leaving();
         assert!(engine.committer.ask(request).is_ok());
-        let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
+        let compacted = compact(&engine).expect("nothing fails");
         assert!(compacted.segments_rewritten > 1, "{compacted:?}");
         assert!(compacted.bytes > 2000, "{compacted:?}");
         assert_eq!(payloads(&engine.log).expect("it can be read"), before);
@@ -325,7 +325,7 @@ fn compacting_takes_out_what_was_dropped_and_nothing_else() {
             }
         }
         assert!(compacted.is_complete, "{compacted:?}");
-        let again = compact(&engine.place, &mut |_| {}).expect("nothing fails");
+        let again = compact(&engine).expect("nothing fails");
         let nothing = Compacted {
             is_complete: true,
             ..Compacted::default()
@@ -358,7 +358,7 @@ fn an_end_at_any_operation_of_compacting_loses_nothing() {
         Fault::Error(ErrorKind::StorageFull),
     ] {
         survives_in(fault, &medium, &workload, |engine, _| {
-            drop(compact(&engine.place, &mut |_| {}));
+            drop(compact(&engine));
         });
     }
 }
@@ -372,7 +372,7 @@ fn an_index_of_another_generation_is_not_believed() {
     let indexes = medium.within("indexes");
     let old: Vec<_> = indexes.list().expect("nothing fails");
     let old: Vec<_> = old.iter().map(|name| (name, indexes.bytes(name))).collect();
-    let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
+    let compacted = compact(&engine).expect("nothing fails");
     drop(engine);
     for (name, bytes) in &old {
         let file = indexes.create(name).expect("nothing fails");
@@ -400,7 +400,7 @@ fn a_scan_goes_on_in_a_file_that_is_replaced_or_removed() {
     let found = |plan: Plan| Vec::from_iter(plan.read().expect("it can be read").events);
     let expected = found(plan(&engine));
     let planned = plan(&engine);
-    let compacted = compact(&engine.place, &mut |_| {}).expect("nothing fails");
+    let compacted = compact(&engine).expect("nothing fails");
     assert!(compacted.segments_rewritten > 0);
     assert_eq!(found(planned), expected);
 
