@@ -9,9 +9,10 @@ use crate::engine::INDEXES;
 use crate::error::{Damage, OpenError};
 use crate::format::{FRAME_HEADER_BYTES, FrameHeader, Kind, Label, in_memory, u64_of};
 use crate::identity::{self, IDENTITY, UNFINISHED_BACKUP, read_label};
-use crate::index::{self, FileIndex, PageCache, Remainder, remainder_first_in};
+use crate::index::{self, FileIndex, PageCache, Remainder};
 use crate::inspection::inspect;
 use crate::number;
+use crate::parts::{Parts, is_part};
 use crate::report::{Meaning, Progress};
 use crate::segment::{self, FRAMES_FROM, Segment};
 use crate::state::State;
@@ -63,11 +64,9 @@ impl Copy {
         let mut torn = torn.filter(|found| found.meaning == Meaning::Torn);
         let identity = identity::read(storage)?;
         let names = storage.list().map_err(OpenError::io("listing", "."))?;
-        let remainders = open_remainders(storage, &identity, &names)?;
-        let next = remainders.last().map_or(1, |last| last.last() + 1);
-        let firsts = names.iter().filter_map(|name| segment::first_in(name));
-        let mut firsts: Vec<u64> = firsts.filter(|&first| first >= next).collect();
-        firsts.sort_unstable();
+        let mut parts = Parts::of(&names);
+        parts.take_departed(report.log_begins_at);
+        let cache = Arc::new(PageCache::default());
         let open = |&first: &u64| {
             let name = segment::name(first);
             let file = storage.open(&name);
@@ -78,8 +77,12 @@ impl Copy {
         let indexes = storage.directory(INDEXES);
         Ok(Self {
             identity,
-            remainders,
-            segments: firsts.iter().map(open).collect::<Result<_, CopyError>>()?,
+            remainders: parts.open_remainders(storage, &identity, &cache)?,
+            segments: parts
+                .segments
+                .iter()
+                .map(open)
+                .collect::<Result<_, CopyError>>()?,
             end: torn.next().map(|found| found.offset),
             head: number::of(report.head),
             indexes: indexes.map_err(OpenError::io("opening", INDEXES))?,
@@ -171,13 +174,16 @@ impl Copy {
     /// Makes what was copied a store.
     fn end(&self, to: &dyn Storage, identity: &Label) -> Result<(), CopyError> {
         let names = to.list().map_err(OpenError::io("listing", "."))?;
-        if names.iter().any(|name| name == IDENTITY) {
-            return Ok(());
+        let has = |wanted: &str| names.iter().any(|name| name == wanted);
+        if !has(IDENTITY) {
+            identity::publish(to, identity).map_err(OpenError::io("writing", IDENTITY))?;
         }
-        identity::publish(to, identity)
-            .and_then(|()| to.remove(UNFINISHED_BACKUP))
-            .and_then(|()| to.sync())
-            .map_err(OpenError::io("writing", IDENTITY))?;
+        // An earlier backup may have been finished and not have lived to do this.
+        if has(UNFINISHED_BACKUP) {
+            to.remove(UNFINISHED_BACKUP)
+                .and_then(|()| to.sync())
+                .map_err(OpenError::io("removing", UNFINISHED_BACKUP))?;
+        }
         Ok(())
     }
 
@@ -232,8 +238,7 @@ impl Copy {
         let remainders = self.remainders.iter().map(|remainder| remainder.name());
         let ours: Vec<&str> = segments.chain(remainders).collect();
         for name in to.list().map_err(OpenError::io("listing", "."))? {
-            let is_part = [segment::first_in, remainder_first_in].map(|first_in| first_in(&name));
-            if is_part.iter().any(Option::is_some) && !ours.contains(&name.as_str()) {
+            if is_part(&name) && !ours.contains(&name.as_str()) {
                 to.remove(&name).map_err(OpenError::io("removing", &name))?;
             }
         }
@@ -373,25 +378,6 @@ fn copy_file(file: &dyn StorageFile, to: &dyn Storage, name: &str) -> io::Result
         at += u64_of(bytes.len());
     }
     made.publish().map(drop)
-}
-
-/// The remainders of a log that is whole, without those that were merged into others.
-fn open_remainders(
-    storage: &dyn Storage,
-    identity: &Label,
-    names: &[String],
-) -> Result<Vec<Arc<Remainder>>, OpenError> {
-    let mut firsts: Vec<u64> = names.iter().filter_map(|n| remainder_first_in(n)).collect();
-    firsts.sort_unstable();
-    let cache = Arc::new(PageCache::default());
-    let mut remainders: Vec<Arc<Remainder>> = Vec::new();
-    for first in firsts {
-        if remainders.last().is_none_or(|last| last.last() < first) {
-            let remainder = Remainder::open(storage, identity, first, &cache)?;
-            remainders.push(Arc::new(remainder));
-        }
-    }
-    Ok(remainders)
 }
 
 /// Whether two indexes have the same first page, which ties it to all that is in it.

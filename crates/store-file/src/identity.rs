@@ -6,6 +6,7 @@ use eventwire_store::{Epoch, backend};
 use crate::error::{Damage, OpenError};
 use crate::format::{Kind, LABEL_BYTES, Label, LabelError};
 use crate::index::remainder_first_in;
+use crate::parts::is_part;
 use crate::segment::{self, FRAMES_FROM, Growth, Tail};
 use crate::storage::{Storage, StorageFile, UNFINISHED, Unpublished};
 
@@ -53,12 +54,12 @@ pub(crate) fn of_segments(storage: &dyn Storage, firsts: &[u64]) -> Option<Label
 
 /// Removes what was being made when the process or the power ended. Nothing depends on it.
 fn remove_unfinished(storage: &dyn Storage, names: &[String]) -> Result<(), OpenError> {
-    let is_ours = |name: &str| {
-        let is_part = [segment::first_in, remainder_first_in].map(|first_in| first_in(name));
-        name == IDENTITY || is_part.iter().any(Option::is_some)
-    };
+    let is_ours = |name: &str| name == IDENTITY || is_part(name);
+    let is_store = names.iter().any(|name| name == IDENTITY);
     for name in names {
-        if name.strip_suffix(UNFINISHED).is_some_and(is_ours) {
+        // What marks a backup as unfinished goes last, once that has its identity.
+        let is_mark = is_store && name == UNFINISHED_BACKUP;
+        if is_mark || name.strip_suffix(UNFINISHED).is_some_and(is_ours) {
             storage
                 .remove(name)
                 .map_err(OpenError::io("removing", name))?;

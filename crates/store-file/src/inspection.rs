@@ -8,9 +8,10 @@ use crate::engine::INDEXES;
 use crate::error::OpenError;
 use crate::format::{Kind, Label, snapshot_name, u64_of};
 use crate::identity::{self, IDENTITY, UNFINISHED_BACKUP, read_label};
-use crate::index::{self, FileIndex, PageCache, Remainder, remainder_first_in, remainder_name};
+use crate::index::{self, FileIndex, PageCache, Remainder, remainder_name};
 use crate::notes::Notes;
 use crate::number;
+use crate::parts::{Parts, is_part};
 use crate::repair;
 use crate::report::{Break, Finding, Meaning, Progress, Report};
 use crate::scan::{End, Frontier, Scan};
@@ -66,27 +67,26 @@ impl Inspection<'_> {
         let snapshots = directory(self.storage, snapshots::DIRECTORY)?;
         let index_names = list(&*indexes, INDEXES)?;
         let snapshot_names = list(&*snapshots, snapshots::DIRECTORY)?;
-        let mut firsts: Vec<u64> = names.iter().filter_map(|n| segment::first_in(n)).collect();
-        firsts.sort_unstable();
+        let mut parts = Parts::of(&names);
         self.progress.of = bytes_of(
             self.storage,
-            firsts.iter().map(|&first| segment::name(first)),
+            parts.segments.iter().map(|&first| segment::name(first)),
         ) + bytes_of(&*indexes, index_names.iter().cloned())
             + bytes_of(&*snapshots, snapshot_names.iter().cloned());
 
-        self.look_at_identity(&names, &firsts);
-        self.look_at_remainders(&names);
-        let departed = firsts.partition_point(|&first| first < self.next);
-        for first in firsts.drain(..departed) {
+        self.look_at_identity(&names, &parts.segments);
+        self.look_at_remainders(&parts.remainders);
+        self.report.log_begins_at = self.next;
+        for first in parts.take_departed(self.next) {
             let what = "its events were dropped, and what must stay of it is kept";
             let finding = Finding::new(segment::name(first), 0, what, Meaning::Unfinished);
             self.find(finding);
         }
-        self.look_at_log(&firsts)?;
+        self.look_at_log(&parts.segments)?;
         self.look_at_indexes(&*indexes, index_names)?;
         self.look_at_snapshots(&*snapshots, snapshot_names)?;
         self.look_at_others(names);
-        self.report.segments = firsts.len();
+        self.report.segments = parts.segments.len();
         self.report.streams = self.versions.len();
         self.report.bytes = self.progress.bytes;
         Ok(())
@@ -119,14 +119,12 @@ impl Inspection<'_> {
     }
 
     /// Each must begin where the one before it ends; one that begins earlier was merged into it.
-    fn look_at_remainders(&mut self, names: &[String]) {
+    fn look_at_remainders(&mut self, firsts: &[u64]) {
         let Some(identity) = self.identity else {
             return;
         };
         let cache = Arc::new(PageCache::default());
-        let mut firsts: Vec<u64> = names.iter().filter_map(|n| remainder_first_in(n)).collect();
-        firsts.sort_unstable();
-        for first in firsts {
+        for &first in firsts {
             let name = remainder_name(first);
             let remainder = Remainder::open(self.storage, &identity, first, &cache);
             match remainder {
@@ -419,11 +417,14 @@ impl Inspection<'_> {
     fn look_at_others(&mut self, mut names: Vec<String>) {
         const DIRECTORIES: [&str; 2] = [INDEXES, snapshots::DIRECTORY];
         names.sort_unstable();
+        let is_store = names.iter().any(|name| name == IDENTITY);
         for name in names {
-            let is_ours = |name: &str| {
-                let is_part = [segment::first_in, remainder_first_in].map(|it| it(name));
-                name == IDENTITY || is_part.iter().any(Option::is_some)
-            };
+            let is_ours = |name: &str| name == IDENTITY || is_part(name);
+            if name == UNFINISHED_BACKUP && is_store {
+                let what = "it marks what was not finished, and the store is";
+                self.find(Finding::new(name, 0, what, Meaning::Unfinished));
+                continue;
+            }
             let is_known = is_ours(&name)
                 || DIRECTORIES.contains(&name.as_str())
                 || name == Disk::LOCK

@@ -27,6 +27,7 @@ mod meters;
 mod notes;
 mod number;
 mod options;
+mod parts;
 mod plan;
 mod queue;
 mod reader;

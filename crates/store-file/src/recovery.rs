@@ -4,10 +4,9 @@ use std::sync::Arc;
 use crate::error::{Damage, OpenError};
 use crate::format::{Kind, Label, u64_of};
 use crate::identity::read_label;
-use crate::index::{
-    self, FileIndex, PageCache, Remainder, Sealed, SealedIndex, remainder_first_in, remainder_name,
-};
+use crate::index::{self, FileIndex, PageCache, Remainder, Sealed, SealedIndex, remainder_name};
 use crate::notes::Notes;
+use crate::parts::Parts;
 use crate::scan::{End, Frontier, Scan, Scanned, WholeFrame};
 use crate::segment::{self, Growth, Segment, Tail};
 use crate::shown::Shown;
@@ -53,19 +52,20 @@ pub(crate) fn recover(
     growth: Growth,
 ) -> Result<Recovered, OpenError> {
     let names = storage.list().map_err(OpenError::io("listing", "."))?;
+    let mut parts = Parts::of(&names);
     let mut found = Found {
-        remainders: open_remainders(storage, identity, &names, cache)?,
+        remainders: parts.open_remainders(storage, identity, cache)?,
         ..Found::default()
     };
-    let mut firsts = firsts_in(&names, segment::first_in);
-    forget_departed(storage, &mut firsts, found.next())?;
-    let Some((&last, left)) = firsts.split_last() else {
+    forget_merged(storage, &parts, &found.remainders)?;
+    forget_departed(storage, &mut parts, found.next())?;
+    let Some((&last, left)) = parts.segments.split_last() else {
         let what = "there is no such file, and so no log";
         let name = segment::name(found.next());
         return Err(OpenError::Damaged(Damage::new(&name, 0, what)));
     };
 
-    for (&first, &next) in left.iter().zip(&firsts[1..]) {
+    for (&first, &next) in left.iter().zip(&parts.segments[1..]) {
         found.refuse_gap(first)?;
         let segment = Arc::new(open_segment(storage, identity, first)?);
         found.take_indexes(indexes, &segment, next, cache);
@@ -237,53 +237,32 @@ impl Found {
     }
 }
 
-/// The positions in the names of files of a kind, rising.
-fn firsts_in(names: &[String], first_in: impl Fn(&str) -> Option<u64>) -> Vec<u64> {
-    let mut firsts: Vec<u64> = names.iter().filter_map(|name| first_in(name)).collect();
-    firsts.sort_unstable();
-    firsts
-}
-
-/// Opens the remainders, each of which must begin where the one before it ends, and removes those
-/// that were merged into one before them.
-fn open_remainders(
+/// Removes the remainders that were merged into one before them: the process or the power ended
+/// before that was done.
+fn forget_merged(
     storage: &dyn Storage,
-    identity: &Label,
-    names: &[String],
-    cache: &Arc<PageCache>,
-) -> Result<Vec<Arc<Remainder>>, OpenError> {
-    let mut remainders: Vec<Arc<Remainder>> = Vec::new();
-    for first in firsts_in(names, remainder_first_in) {
-        let gone_to = remainders.last().map_or(0, |last| last.last());
-        let name = remainder_name(first);
-        if first <= gone_to {
-            storage
-                .remove(&name)
-                .map_err(OpenError::io("removing", &name))?;
-        } else if first == gone_to + 1 {
-            let remainder = Remainder::open(storage, identity, first, cache)?;
-            remainders.push(Arc::new(remainder));
-        } else {
-            let what = format!("it begins with position {first}, but {gone_to} is the last before");
-            return Err(OpenError::Damaged(Damage::new(&name, 0, what)));
-        }
-    }
-    Ok(remainders)
-}
-
-/// Removes the segments of which there is a remainder: the process or the power ended before that
-/// was done. A segment is known to end where the next one begins.
-fn forget_departed(
-    storage: &dyn Storage,
-    firsts: &mut Vec<u64>,
-    next: u64,
+    parts: &Parts,
+    remainders: &[Arc<Remainder>],
 ) -> Result<(), OpenError> {
-    let departed = firsts.partition_point(|&first| first < next);
-    if departed > 0 && firsts.get(departed) != Some(&next) {
+    let firsts = parts.remainders.iter();
+    let merged = firsts.filter(|&&first| remainders.iter().all(|it| it.first() != first));
+    for &first in merged {
+        let name = remainder_name(first);
+        storage
+            .remove(&name)
+            .map_err(OpenError::io("removing", &name))?;
+    }
+    Ok(())
+}
+
+/// Removes the segments of which there is a remainder, which was to be done in the same way. A
+/// segment is known to end where the next one begins.
+fn forget_departed(storage: &dyn Storage, parts: &mut Parts, next: u64) -> Result<(), OpenError> {
+    if !parts.segments.contains(&next) {
         // It is no end of a segment: what comes now is refused.
         return Ok(());
     }
-    for first in firsts.drain(..departed) {
+    for first in parts.take_departed(next) {
         let name = segment::name(first);
         storage
             .remove(&name)

@@ -13,6 +13,7 @@ use crate::index;
 use crate::inspection::inspect;
 use crate::notes::Notes;
 use crate::options::FileOptions;
+use crate::parts::Parts;
 use crate::report::{Break, Meaning, Progress, Report};
 use crate::scan::{Frontier, Scan};
 use crate::segment::{self, Segment, Tail};
@@ -156,10 +157,9 @@ pub(crate) fn mend(
     }
     let names = storage.list().map_err(OpenError::io("listing", "."))?;
     refuse(report, &names, give_up)?;
-    let mut firsts: Vec<u64> = names.iter().filter_map(|n| segment::first_in(n)).collect();
-    firsts.sort_unstable();
+    let mut parts = Parts::of(&names);
     let old = identity::read(storage).ok();
-    let old = old.or_else(|| identity::of_segments(storage, &firsts));
+    let old = old.or_else(|| identity::of_segments(storage, &parts.segments));
     let old = old.ok_or(RepairError::Nameless)?;
     let identity = Label {
         epoch: another(old.epoch),
@@ -177,7 +177,9 @@ pub(crate) fn mend(
         salvage.move_all(INDEXES, is_of_what_goes)?;
         let trims = report.stubs.trims(damage.position);
         let trims: Vec<Note> = trims.map(Note::Trim).collect();
-        salvage.cut(&identity, &firsts, damage, &trims)?;
+        // What has departed is no part of the log, and opening removes it.
+        parts.take_departed(report.log_begins_at);
+        salvage.cut(&identity, &parts.segments, damage, &trims)?;
     }
     storage.sync().map_err(OpenError::io("syncing", "."))?;
     Ok(Repaired::Mended {
@@ -188,7 +190,8 @@ pub(crate) fn mend(
 }
 
 fn refuse(report: &Report, names: &[String], give_up: GiveUp) -> Result<(), RepairError> {
-    if names.iter().any(|name| name == UNFINISHED_BACKUP) {
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    if has(UNFINISHED_BACKUP) && !has(IDENTITY) {
         return Err(RepairError::UnfinishedBackup);
     }
     let mut findings = report.findings.iter();

@@ -26,6 +26,9 @@ pub struct Report {
     /// beside it.
     pub findings: Vec<Finding>,
     pub(crate) first_damage: Option<Break>,
+    /// The position with which the log begins: what lies before is gone, whether its segments are
+    /// there or not.
+    pub(crate) log_begins_at: u64,
     /// Of what lies before the first damage.
     pub(crate) stubs: Stubs,
 }

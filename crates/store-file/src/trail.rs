@@ -14,6 +14,7 @@ use crate::log::SharedLog;
 use crate::notes::Notes;
 use crate::number;
 use crate::options::FileOptions;
+use crate::parts::Parts;
 use crate::recovery::{Recovered, recover};
 use crate::scan::{End, Frontier, Scan};
 use crate::segment::{self, FRAMES_FROM, Segment};
@@ -393,8 +394,7 @@ fn stretch(
 /// it is durable, so all but the last one.
 fn all_but_the_last(storage: &dyn Storage) -> Result<Option<Shown>, OpenError> {
     let names = storage.list().map_err(OpenError::io("listing", "."))?;
-    let firsts = names.iter().filter_map(|name| segment::first_in(name));
-    let Some(first) = firsts.max() else {
+    let Some(&first) = Parts::of(&names).segments.last() else {
         return Ok(None);
     };
     let name = segment::name(first);

@@ -11,8 +11,11 @@ use crate::backup::{Backup, CopyError, Original};
 use crate::copy::Copy;
 use crate::engine::Engine;
 use crate::format::Trim;
+use crate::identity::{self, IDENTITY, UNFINISHED_BACKUP};
 use crate::inspection::inspect;
 use crate::number;
+use crate::repair::{GiveUp, RepairError, Repaired, mend};
+use crate::report::Meaning;
 use crate::segment;
 use crate::shown::SHOWN;
 use crate::storage::simulated::{Fault, Simulated};
@@ -241,6 +244,57 @@ fn nothing_is_copied_over_anything_else() {
     let occupied = back_up(&engine, &to);
     assert!(matches!(&occupied, Err(CopyError::Occupied { file }) if file == "notes.txt"));
     assert_eq!(to.list().expect("nothing fails"), ["notes.txt"]);
+}
+
+/// The process ended when the copy had its identity, and before what marks it as unfinished was
+/// gone: it is finished.
+#[test]
+fn a_mark_that_a_finished_backup_has_left_is_removed_and_in_nobodys_way() {
+    let (medium, workload) = written();
+    let engine = open(&medium).expect("nothing fails");
+    let to = Simulated::new(1);
+    back_up(&engine, &to).expect("nothing fails");
+    identity::write(&to, UNFINISHED_BACKUP, &engine.identity).expect("nothing fails");
+    let has_mark = |to: &Simulated| {
+        let names = to.list().expect("nothing fails");
+        names.iter().any(|name| name.starts_with(UNFINISHED_BACKUP))
+    };
+    let report = inspect(&to, &mut |_| {}).expect("nothing fails");
+    let found: Vec<_> = report
+        .findings
+        .iter()
+        .map(|it| (&*it.file, it.meaning))
+        .collect();
+    assert_eq!(found, [(UNFINISHED_BACKUP, Meaning::Unfinished)]);
+
+    let again = to.copy();
+    back_up(&engine, &again).expect("nothing fails");
+    assert!(!has_mark(&again), "the next backup removes it");
+    let opened = to.copy();
+    assert!(held(&opened) == workload.held());
+    assert!(!has_mark(&opened), "opening removes it");
+    restore(&to, &Simulated::new(2), Original::EndedThere).expect("it is a store");
+
+    let damaged = to.copy();
+    damaged.tamper(&segment::name(1), |bytes| flip(bytes, 200, 0));
+    let report = inspect(&damaged, &mut |_| {}).expect("nothing fails");
+    let from = report.gives_up_from().expect("it is damaged");
+    let repaired = mend(&damaged, &report, GiveUp::EverythingFrom(from));
+    assert!(
+        matches!(repaired, Ok(Repaired::Mended { .. })),
+        "{repaired:?}"
+    );
+    open(&damaged).expect("it is repaired");
+
+    // Without an identity it is what it says it is.
+    to.remove(IDENTITY).expect("it is there");
+    let report = inspect(&to, &mut |_| {}).expect("nothing fails");
+    let repaired = mend(&to, &report, GiveUp::Nothing);
+    assert!(
+        matches!(repaired, Err(RepairError::UnfinishedBackup)),
+        "{repaired:?}"
+    );
+    open(&to).expect_err("it is no store");
 }
 
 /// A backup of what is shown: a commit that is on its way is not in it.

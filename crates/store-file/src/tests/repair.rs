@@ -6,6 +6,7 @@ use super::Run;
 use super::flips::{flip, written};
 use super::reading::{Payloads, payloads};
 use super::workload::{Workload, file_indexes, open};
+use crate::format::{Trim, in_memory};
 use crate::inspection::inspect;
 use crate::number;
 use crate::repair::{GiveUp, RepairError, Repaired, mend};
@@ -214,6 +215,50 @@ fn a_lost_identity_is_made_again() {
     let found = look(&medium);
     assert_eq!((found.store, found.epoch), (report.store, Some(epoch)));
     assert_eq!(shown(&medium), Some(workload.held()));
+}
+
+/// A process ended when what must stay of the first segments was kept, and before they were gone.
+/// They are no part of the log then: a repair of what is keeps what lies before its damage.
+#[test]
+fn a_repair_passes_over_segments_that_are_as_good_as_gone() {
+    let (medium, mut workload) = written();
+    let mut engine = open(&medium).expect("nothing fails");
+    workload.learn(&engine);
+    assert!(workload.check(&mut engine));
+    let before = segments(&medium);
+    let to = segment::first_in(&before[2]).expect("a segment") - 1;
+    let gone: Vec<_> = before[..2]
+        .iter()
+        .map(|it| (it, medium.bytes(it)))
+        .collect();
+    assert!(workload.drops(&mut engine, Trim::Log { to }));
+    file_indexes(&engine);
+    drop(engine);
+    assert_eq!(segments(&medium), before[2..]);
+    for (name, bytes) in &gone {
+        let file = medium.create(name).expect("nothing fails");
+        file.write_at(bytes, 0).expect("nothing fails");
+    }
+    let held = workload.held();
+    assert!(shown(&medium.copy()) == Some(held.clone()));
+
+    for (name, at) in before[2..].iter().flat_map(|it| [(it, 9), (it, 200)]) {
+        let _run = Run(format!("{name}, byte {at}"));
+        let damaged = medium.copy();
+        damaged.tamper(name, |bytes| flip(bytes, at, 0));
+        assert_eq!(shown(&damaged.copy()), None);
+        let kept = repaired(&damaged) - in_memory(to).expect("it is short");
+        let report = look(&damaged);
+        assert!(report.is_whole(), "{:?}", report.findings);
+        assert!(shown(&damaged).as_deref() == Some(&held[..kept]));
+        for (name, bytes) in &gone {
+            let is_there = damaged.list().expect("nothing fails").contains(name);
+            assert!(
+                !is_there || damaged.bytes(name) == *bytes,
+                "{name} was written to"
+            );
+        }
+    }
 }
 
 /// Whatever ends a repair, at any operation: the store is as damaged as it was, or opens with
