@@ -1,5 +1,6 @@
 //! Any directory: opening it, reading all of it, looking through it and repairing it neither
-//! panics nor hangs, nor takes more memory than the bytes that are there ask for.
+//! panics nor hangs, nor takes more memory than the bytes that are there ask for. No more do
+//! lending, following, copying, restoring, compacting and counting it, a few of which each input asks for.
 //!
 //! The directory is a store that was written, and then changed. Its checksums may be made good
 //! afterwards, so that what is changed is believed. Where they are not, what is said to be whole
@@ -8,6 +9,7 @@
 
 mod image;
 
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -17,7 +19,9 @@ use eventwire_store::{
     Item, Keep, NewEvent, Position, Query, ReadError, ReadOptions, Retention, Snapshot,
     SnapshotName, SnapshotStore, StreamName, Tag, Uuid,
 };
-use eventwire_store_file::{FileOptions, FileStore, GiveUp, repair, verify};
+use eventwire_store_file::{
+    FileFollower, FileOptions, FileStore, GiveUp, Original, backup, repair, restore, stat, verify,
+};
 use futures_executor::block_on;
 use image::Image;
 use libfuzzer_sys::fuzz_target;
@@ -25,10 +29,31 @@ use libfuzzer_sys::fuzz_target;
 /// Fewer than any change leads to: what is more is a loop.
 const MOST_EVENTS: usize = 100_000;
 
+/// What is asked for beside what is always, of the first of what an input has.
+const MOST_ASKED: usize = 3;
+
+/// The asked come last, so that an input without them means what it does with none.
 #[derive(Debug, Arbitrary)]
 struct Input {
     changes: Vec<Change>,
     is_sealed: bool,
+    asked: Vec<Asked>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]
+enum Asked {
+    /// The store is opened with its files as memory.
+    Mapped,
+    Reader {
+        query: u8,
+        after: Value,
+    },
+    Follower,
+    Stat,
+    Backup,
+    BackupWhileOpen,
+    Restore,
+    Compact,
 }
 
 /// One change of one file, all of them taken in rounds.
@@ -84,7 +109,7 @@ enum Change {
     },
 }
 
-#[derive(Debug, Clone, Copy, Arbitrary)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Arbitrary)]
 enum Value {
     Small(u8),
     Any(u64),
@@ -116,11 +141,24 @@ fuzz_target!(|input: Input| {
     image::write(&image, path);
 
     let is_whole = verify(path, |_| {}).is_ok_and(|report| report.is_whole());
-    match open(path) {
+    let is_promised = is_whole && !input.is_sealed;
+    let asked = &input.asked[..input.asked.len().min(MOST_ASKED)];
+    for &asked in asked {
+        let done = do_while_closed(path, asked);
+        assert!(!is_promised || done.is_ok(), "said to be whole: {done:?}");
+    }
+    let opened = match asked.contains(&Asked::Mapped) {
+        true => options().mapped().open(path),
+        false => open(path),
+    };
+    match opened {
         Ok(store) => {
             let used = use_all(&store);
-            let is_promised = is_whole && !input.is_sealed;
             assert!(!is_promised || used.is_ok(), "said to be whole: {used:?}");
+            for &asked in asked {
+                let done = do_while_open(&store, asked);
+                assert!(!is_promised || done.is_ok(), "said to be whole: {done:?}");
+            }
             store.close();
         }
         Err(error) => assert!(!is_whole || input.is_sealed, "said to be whole: {error}"),
@@ -148,8 +186,92 @@ fuzz_target!(|input: Input| {
 });
 
 /// Short, so that the image has several segments.
+fn options() -> FileOptions {
+    FileOptions::new().segment_bytes(1500)
+}
+
 fn open(path: &Path) -> Result<FileStore, eventwire_store_file::OpenError> {
-    FileOptions::new().segment_bytes(1500).open(path)
+    options().open(path)
+}
+
+type Done = Result<(), Box<dyn Error>>;
+
+/// Does what is asked of a store that nobody has open, and looks at what comes of it.
+fn do_while_closed(path: &Path, asked: Asked) -> Done {
+    let to = temporary();
+    match asked {
+        Asked::Follower => {
+            let follower = FileFollower::open(path)?;
+            for query in queries() {
+                block_on(read(&follower, query, ReadOptions::all()))?;
+            }
+            block_on(follower.recall(key(1)))?;
+        }
+        Asked::Stat => {
+            stat(path, |_| {})?;
+        }
+        Asked::Backup => {
+            backup(path, to.path(), |_| {})?;
+            read_copy(to.path())?;
+        }
+        Asked::Restore => {
+            restore(path, to.path(), Original::MayHaveGoneOn, |_| {})?;
+            read_copy(to.path())?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The same of one that is open.
+fn do_while_open(store: &FileStore, asked: Asked) -> Done {
+    match asked {
+        Asked::Reader { query, after } => {
+            let queries = queries();
+            let query = queries[usize::from(query) % queries.len()].clone();
+            lend(store, query, Position::from_parts(0, after.number()))?;
+        }
+        Asked::BackupWhileOpen => {
+            let to = temporary();
+            store.backup(to.path(), |_| {})?;
+            read_copy(to.path())?;
+        }
+        // A bad index is made again for the next time.
+        Asked::Compact => {
+            let mut compacted = store.compact(|_| {});
+            for _ in 0..16 {
+                if compacted.is_ok() {
+                    break;
+                }
+                compacted = store.compact(|_| {});
+            }
+            compacted?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// Reads a copy that was said to be made.
+fn read_copy(path: &Path) -> Done {
+    let copy = open(path)?;
+    Ok(block_on(read(&copy, Query::all(), ReadOptions::all()))?)
+}
+
+fn lend(store: &FileStore, query: Query, after: Position) -> Result<(), ReadError> {
+    let mut reader = store.reader(query, after);
+    let mut last = after;
+    let mut count = 0;
+    while let Some(events) = reader.next_batch()? {
+        for event in events.iter() {
+            assert!(event.position() > last, "positions rise");
+            last = event.position();
+            drop(event.to_event());
+            count += 1;
+            assert!(count < MOST_EVENTS, "it does not end");
+        }
+    }
+    Ok(())
 }
 
 fn temporary() -> tempfile::TempDir {
@@ -306,15 +428,8 @@ fn overwrite(bytes: &mut [u8], new: &[u8]) {
 
 /// Asks for everything, and writes. Reading must go well where nothing is damaged.
 fn use_all(store: &FileStore) -> Result<(), ReadError> {
-    let mut queries = vec![
-        Query::all(),
-        Query::category(Category::new("room").unwrap()),
-        Query::types([event_type()]),
-        Query::tags([Tag::new("by:0").unwrap()]),
-    ];
-    queries.extend((0..3).map(|number| Query::stream(stream(number))));
     let mut errors = Vec::new();
-    for query in queries {
+    for query in queries() {
         for options in [ReadOptions::all(), ReadOptions::backward()] {
             errors.extend(block_on(read(store, query.clone(), options)).err());
         }
@@ -338,7 +453,22 @@ fn use_all(store: &FileStore) -> Result<(), ReadError> {
     errors.into_iter().next().map_or(Ok(()), Err)
 }
 
-async fn read(store: &FileStore, query: Query, options: ReadOptions) -> Result<(), ReadError> {
+fn queries() -> Vec<Query> {
+    let mut queries = vec![
+        Query::all(),
+        Query::category(Category::new("room").unwrap()),
+        Query::types([event_type()]),
+        Query::tags([Tag::new("by:0").unwrap()]),
+    ];
+    queries.extend((0..3).map(|number| Query::stream(stream(number))));
+    queries
+}
+
+async fn read(
+    store: &impl EventStore,
+    query: Query,
+    options: ReadOptions,
+) -> Result<(), ReadError> {
     let is_forward = matches!(options.direction(), Direction::Forward { .. });
     let mut items = store.read(query, options);
     let mut last = None;

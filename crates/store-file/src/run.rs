@@ -69,7 +69,7 @@ struct Source {
 
 impl Found {
     fn end(&self) -> u64 {
-        self.slot.offset.saturating_add(self.slot.bytes.into())
+        self.slot.end()
     }
 }
 
@@ -91,8 +91,7 @@ impl Run {
             return self.begin..self.end;
         }
         let begin = self.begin.saturating_sub(LEAD_BYTES);
-        // An index can say of an event that it lies anywhere.
-        begin..record_end(self.end.min(u64::MAX / 2)).max(begin)
+        begin..record_end(self.end)
     }
 }
 

@@ -148,7 +148,7 @@ impl Walk {
                     mapping: found.mapping.cloned(),
                     hidden,
                     last,
-                    end: record_end(slot.offset + u64::from(slot.bytes)),
+                    end: record_end(slot.end()),
                 })
             })?;
             // None where it has been dropped meanwhile.
@@ -201,8 +201,7 @@ impl Walk {
                 let begin = if is_certain {
                     FRAMES_FROM
                 } else {
-                    let before = view.slot(position - 1)?;
-                    before.offset + u64::from(before.bytes)
+                    view.slot(position - 1)?.end()
                 };
                 let room = end.saturating_sub(begin);
                 if room >= u64_of(FRAME_HEADER_BYTES) || position == last {

@@ -122,7 +122,8 @@ pub(crate) fn frame_before(
 
 /// How far the file goes at least, where a record ends at `end`: its frame ends no earlier.
 pub(crate) fn record_end(end: u64) -> u64 {
-    end.next_multiple_of(ALIGNMENT) + u64_of(END_MARK.len())
+    let aligned = end.checked_next_multiple_of(ALIGNMENT);
+    aligned.map_or(u64::MAX, |end| end.saturating_add(u64_of(END_MARK.len())))
 }
 
 /// Whether bytes at `offset`, which should end in a mark, can be what a write leaves that

@@ -52,6 +52,11 @@ impl Slot {
         self.bytes == 0
     }
 
+    /// Where the record ends. An index can say of an event that it lies anywhere.
+    pub(crate) fn end(self) -> u64 {
+        self.offset.saturating_add(self.bytes.into())
+    }
+
     /// The bytes of the event's names, metadata and payload, and one for each tag.
     pub(crate) fn content_bytes(self) -> u64 {
         u64::from(self.bytes).saturating_sub(u64_of(RECORD_FIXED_BYTES))
@@ -103,7 +108,7 @@ impl MemoryIndex {
         self.first
     }
 
-    /// The position of the last event in the log.
+    /// The position of the last event that is in it; of the one before it where there is none.
     pub(crate) fn last(&self) -> u64 {
         self.first + u64::try_from(self.slots.len()).expect("a length fits 64 bits") - 1
     }

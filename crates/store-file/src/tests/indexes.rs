@@ -1,11 +1,22 @@
+use std::sync::Arc;
+
+use eventwire_store::{Position, Query};
+
 use super::reading::payloads;
 use super::workload::{Workload, file_indexes, open};
 use super::{Run, seeds};
 use crate::engine::Engine;
-use crate::format::{PAGE_BYTES, PAGE_DATA_BYTES, encode_page, page_place};
+use crate::format::{PAGE_BYTES, PAGE_DATA_BYTES, encode_page, page_place, u64_of};
 use crate::index::{self, Sealed};
+use crate::log::SharedLog;
+use crate::number;
+use crate::reader::LogReader;
 use crate::storage::Storage;
 use crate::storage::simulated::Simulated;
+
+/// The width of what an index has of each event: where its record begins, how long it is, and its
+/// stream.
+const SLOT_BYTES: usize = 16;
 
 /// For each segment, how many indexes it has.
 fn counts(engine: &Engine) -> Vec<usize> {
@@ -118,24 +129,58 @@ fn an_index_that_was_merged_into_another_is_removed() {
 /// is not followed beyond the file: it would ask for any memory.
 #[test]
 fn an_index_that_points_beyond_its_segment_is_not_followed() {
-    for (field, value) in [(0, u64::MAX), (0, 0), (0, 1 << 40), (8, u64::MAX)] {
-        let medium = Simulated::new(7);
-        let mut engine = open(&medium).expect("nothing fails");
-        let mut workload = Workload::that_keeps_all(7);
-        workload.run(&mut engine, 20);
-        file_indexes(&engine);
-        let seed = engine.log.read().segments[0].seed;
-        drop(engine);
-        medium.within("indexes").tamper(&index::name(1), |bytes| {
-            // The first slot is the first item of the first page behind the head.
-            let mut data = bytes[PAGE_BYTES..][..PAGE_DATA_BYTES].to_vec();
-            let width = if field == 0 { 8 } else { 4 };
-            data[field..field + width].copy_from_slice(&value.to_le_bytes()[..width]);
-            let mut page = Vec::new();
-            encode_page(&data, page_place(0, 1), seed, &mut page);
-            bytes[PAGE_BYTES..][..PAGE_BYTES].copy_from_slice(&page);
-        });
-        let reopened = open(&medium).expect("an index is believed");
-        payloads(&reopened.log).expect_err("no event lies there");
+    let medium = Simulated::new(7);
+    let mut engine = open(&medium).expect("nothing fails");
+    let mut workload = Workload::that_keeps_all(7);
+    workload.run(&mut engine, 20);
+    file_indexes(&engine);
+    let state = engine.log.read();
+    let (seed, events) = (state.segments[0].seed, state.sealed[0].last());
+    drop(state);
+    drop(engine);
+    let events = usize::try_from(events).expect("it is short");
+    let held = workload.held();
+    let least = u64::MAX - 7;
+    for (field, value) in [
+        (0, u64::MAX),
+        (0, least),
+        (0, 0),
+        (0, 1 << 40),
+        (8, u64::MAX),
+    ] {
+        for slot in 0..events {
+            let _run = Run(format!("slot {slot}, byte {field}: {value}"));
+            let medium = medium.copy();
+            medium.within("indexes").tamper(&index::name(1), |bytes| {
+                // The slots are the first items of the first page behind the head.
+                let mut data = bytes[PAGE_BYTES..][..PAGE_DATA_BYTES].to_vec();
+                let (at, width) = (slot * SLOT_BYTES + field, if field == 0 { 8 } else { 4 });
+                data[at..at + width].copy_from_slice(&value.to_le_bytes()[..width]);
+                let mut page = Vec::new();
+                encode_page(&data, page_place(0, 1), seed, &mut page);
+                bytes[PAGE_BYTES..][..PAGE_BYTES].copy_from_slice(&page);
+            });
+            let reopened = open(&medium).expect("an index is believed");
+            payloads(&reopened.log).expect_err("no event lies there");
+            for after in 0..=events {
+                let rest = held[after..].iter();
+                let lent = lent(&reopened.log, number::position(u64_of(after)));
+                assert!(lent.iter().eq(rest.take(lent.len())), "after {after}");
+            }
+        }
     }
+}
+
+/// What a reader lends before it comes to an error or the end.
+fn lent(log: &Arc<SharedLog>, after: Position) -> Vec<String> {
+    let mut reader = LogReader::new(Arc::clone(log), Query::all(), after);
+    let mut lent = Vec::new();
+    while let Ok(Some(events)) = reader.next_batch() {
+        lent.extend(
+            events
+                .iter()
+                .map(|event| String::from_utf8(event.data().to_vec()).expect("payloads are text")),
+        );
+    }
+    lent
 }
