@@ -3,7 +3,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use eventwire_store::backend::{self, Log};
+use eventwire_store::backend::{self, Log, Watermark};
 use eventwire_store::{
     Append, AppendError, Appended, Capabilities, Epoch, EventStore, EventStream, IdempotencyKey,
     Limits, Position, Query, ReadError, ReadOptions, Recalled, Start, StoreFuture, Survives,
@@ -11,6 +11,7 @@ use eventwire_store::{
 
 use crate::error::OpenError;
 use crate::log::SharedLog;
+use crate::patience::Patience;
 use crate::shown::SHOWN;
 use crate::storage::{Seen, Sight, Storage, Watch};
 use crate::trail::{Step, Trail};
@@ -36,7 +37,10 @@ const LONGEST_WATCH: Duration = Duration::from_secs(1);
 /// there is no such thing it looks every 25 ms, and every millisecond while there is more.
 ///
 /// Subscriptions end with [`ReadError::Closed`] when the log gets another epoch, for then it is
-/// another log, and when what is shown cannot be read.
+/// another log. Where what is shown next is not as it was written, they end with
+/// [`ReadError::Backend`], once they have caught up with what is shown before: its cause is the
+/// [`Damage`](crate::Damage), which has file and offset. Errors of the system may pass, and it tries
+/// again for a minute; then they end with what the system says.
 ///
 /// A clone is the same follower. The last one to be dropped closes it.
 ///
@@ -127,8 +131,8 @@ impl FileFollower {
         })
     }
 
-    /// Ends following: subscriptions end with [`ReadError::Closed`] once they have caught up, and
-    /// what was seen can still be read. Closing twice is closing once.
+    /// Ends following: subscriptions end with [`ReadError::Closed`] once they have caught up, unless
+    /// they have ended before, and what was seen can still be read. Closing twice is closing once.
     pub fn close(&self) {
         self.handle.close();
     }
@@ -186,8 +190,13 @@ impl Waiting {
 
 fn follow(mut trail: Trail, waiting: &Waiting) {
     let mut pause = SHORTEST_PAUSE;
+    let mut patience = Patience::default();
     while waiting.pause(pause) {
-        match trail.step() {
+        let stepped = trail.step();
+        if stepped.is_ok() {
+            patience = Patience::default();
+        }
+        match stepped {
             Ok(Step::Same) => match waiting.watch() {
                 Some(seen) => {
                     pause = Duration::ZERO;
@@ -201,10 +210,22 @@ fn follow(mut trail: Trail, waiting: &Waiting) {
                 }
             },
             Ok(Step::Moved) => pause = SHORTEST_PAUSE,
-            Ok(Step::Ended) | Err(_) => break,
+            Ok(Step::Ended) => break,
+            Err(error) => match patience.with(&error) {
+                Some(again) => pause = again,
+                None => return tell(trail.log.watermark(), error),
+            },
         }
     }
     trail.log.watermark().close();
+}
+
+/// Tells all who wait for more why there will be none.
+fn tell(watermark: &Watermark, error: OpenError) {
+    match error {
+        OpenError::Damaged(damage) => watermark.fail(damage),
+        error => watermark.fail(Arc::new(error)),
+    }
 }
 
 impl EventStore for FileFollower {

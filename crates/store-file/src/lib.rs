@@ -28,6 +28,7 @@ mod notes;
 mod number;
 mod options;
 mod parts;
+mod patience;
 mod plan;
 mod queue;
 mod reader;

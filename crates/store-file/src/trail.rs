@@ -107,12 +107,15 @@ impl Trail {
         if (shown.segment, shown.end) <= (before.segment, before.end) {
             return Ok(Step::Same);
         }
-        // A segment that follows may be rewritten, or gone, before it is opened here; and what was
-        // rewritten or is gone among those that are open keeps its room until it is let go.
-        if self.go_to(shown).is_err() || (shown.segment > before.segment && self.is_outdated()) {
+        // A segment that follows may be rewritten, or gone, before it is opened here.
+        if self.go_to(shown).is_err() {
             return self.begin_anew();
         }
         self.show();
+        // What was rewritten or is gone among those that are open keeps its room until it is let go.
+        if shown.segment > before.segment {
+            self.look_everywhere();
+        }
         Ok(Step::Moved)
     }
 

@@ -1,18 +1,19 @@
 //! A store is read by one process while another writes it, is killed, and comes back.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::env;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::thread;
 use std::time::Duration;
+use std::{env, fs, thread};
 
 use eventwire_store::{
     Append, AppendError, EventStore, EventType, IdempotencyKey, Item, Keep, NewEvent, Position,
     Query, ReadError, ReadOptions, Retention, Start, StreamName,
 };
-use eventwire_store_file::{FileFollower, FileOptions, FileStore, GiveUp, OpenError, repair};
+use eventwire_store_file::{
+    Damage, FileFollower, FileOptions, FileStore, GiveUp, OpenError, repair,
+};
 use futures_executor::block_on;
 
 /// Says to this very program that it is the writer, and where it writes.
@@ -254,7 +255,7 @@ fn a_follower_ends_with_the_log_it_follows() {
     }
     store.close();
     let follower = FileFollower::open(path).unwrap();
-    std::fs::remove_file(path.join("IDENTITY")).unwrap();
+    fs::remove_file(path.join("IDENTITY")).unwrap();
     repair(path, GiveUp::Nothing, |_| {}).unwrap();
     open(path).close();
     let mut items = follower.subscribe(Query::all(), Start::End);
@@ -265,4 +266,75 @@ fn a_follower_ends_with_the_log_it_follows() {
         }
     };
     assert!(matches!(ended, ReadError::Closed));
+}
+
+/// What cannot be read for a while is read once it can be.
+#[test]
+fn a_follower_bears_with_errors_that_pass() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, away) = (
+        directory.path().join("store"),
+        directory.path().join("away"),
+    );
+    let store = FileStore::open(&path).unwrap();
+    let follower = FileFollower::open(&path).unwrap();
+    for number in 0..50 {
+        // The writer has its files open, and goes on. A follower opens them by their names.
+        fs::rename(&path, &away).unwrap();
+        let done = store.append_blocking(append(number)).unwrap();
+        fs::rename(&away, &path).unwrap();
+        block_on(follower.wait_for(done.last())).unwrap();
+    }
+    store.close();
+    assert!(all(&follower) == all(&open(&path)));
+}
+
+/// Whoever follows is told what is wrong and where, after all that was shown before.
+#[test]
+fn a_follower_tells_of_damage() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, away) = (
+        directory.path().join("store"),
+        directory.path().join("away"),
+    );
+    let store = open(&path);
+    let first = store.append_blocking(append(0)).unwrap().last();
+    store.close();
+    let follower = FileFollower::open(&path).unwrap();
+    fs::rename(&path, &away).unwrap();
+    let store = open(&away);
+    let second = store.append_blocking(append(1)).unwrap().last();
+    store.close();
+    // Without an index the frame is read, which is the last one.
+    fs::remove_dir_all(away.join("indexes")).unwrap();
+    let segment = "00000000000000000001.log";
+    let mut bytes = fs::read(away.join(segment)).unwrap();
+    let at = bytes.iter().rposition(|&byte| byte != 0).unwrap() - 20;
+    bytes[at] ^= 1;
+    fs::write(away.join(segment), bytes).unwrap();
+    fs::rename(&away, &path).unwrap();
+
+    let is_told = |error| {
+        let ReadError::Backend(cause) = error else {
+            panic!("{error:?}");
+        };
+        let damage: &Damage = cause.downcast_ref().unwrap();
+        assert_eq!(damage.file(), segment);
+        assert!(damage.offset() <= u64::try_from(at).unwrap());
+    };
+    is_told(block_on(follower.wait_for(second)).unwrap_err());
+    let mut items = follower.subscribe(Query::all(), Start::Beginning);
+    let mut last = Position::ORIGIN;
+    let ended = loop {
+        match block_on(items.next()).unwrap() {
+            Ok(Item::Event(event)) => last = event.position,
+            Ok(_) => {}
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(last, first);
+    is_told(ended);
+    follower.close();
+    is_told(block_on(follower.wait_for(second)).unwrap_err());
+    assert_eq!(all(&follower).len(), 1, "what was seen can still be read");
 }

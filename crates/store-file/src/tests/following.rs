@@ -1,3 +1,4 @@
+use std::io::ErrorKind;
 use std::sync::Arc;
 
 use eventwire_store::StreamName;
@@ -88,6 +89,47 @@ fn no_follower_shows_what_a_writer_that_comes_back_does_not_have() {
         }
     }
     assert!(shown > 1000, "nothing was shown: {shown}");
+}
+
+/// Whatever a follower cannot read once: it shows as much as the writer when it looks again.
+#[test]
+fn an_error_of_a_follower_passes() {
+    let (mut failed, mut are_left) = (0, 0);
+    for seed in seeds(12) {
+        let mut operation = 0;
+        loop {
+            let _run = Run(format!("operation {operation}; seed {seed}"));
+            let medium = Simulated::new(seed);
+            let mut workload = Workload::new(seed);
+            let mut engine = open(&medium).expect("nothing fails");
+            workload.run(&mut engine, 4);
+            let mut follower = follow(&medium);
+            workload.run(&mut engine, 6);
+            let segments = engine.log.read().segments.len();
+            are_left += usize::from(segments > follower.log.read().segments.len());
+            medium.fail_at(operation, Fault::Error(ErrorKind::Other));
+            // Where the error was of `SHOWN`, one step finds nothing new.
+            let mut same = 0;
+            while same < 2 {
+                match follower.step() {
+                    Ok(Step::Same) => same += 1,
+                    Ok(_) => same = 0,
+                    Err(_) => {}
+                }
+            }
+            let has_failed = medium.has_failed();
+            failed += u32::from(has_failed);
+            medium.fail_at(u64::MAX / 2, Fault::Kill);
+            let found = payloads(&follower.log).expect("it can be read");
+            assert!(found == payloads(&engine.log).expect("it can be read"));
+            assert!(workload.is_shown_by(&follower.log));
+            if !has_failed {
+                break;
+            }
+            operation += 1;
+        }
+    }
+    assert!(failed > 100 && are_left > 100, "{failed}, {are_left}");
 }
 
 /// Where no writer says how far it is, all is shown but the last commit.

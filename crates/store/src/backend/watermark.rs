@@ -1,4 +1,6 @@
 use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -17,13 +19,23 @@ pub struct Watermark {
     shared: Arc<Mutex<Shared>>,
 }
 
-/// Invariant: `waiting` is empty once `is_closed`.
+/// Invariant: `waiting` is empty once there is an `ending`.
 #[derive(Debug, Default)]
 struct Shared {
     position: Position,
-    is_closed: bool,
+    ending: Option<Ending>,
     waiting: HashMap<u64, Waker>,
     next_ticket: u64,
+}
+
+/// Makes what each is told who waits for what never comes.
+#[derive(Clone)]
+struct Ending(Arc<dyn Fn() -> ReadError + Send + Sync>);
+
+impl fmt::Debug for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        (self.0)().fmt(f)
+    }
 }
 
 impl Watermark {
@@ -54,11 +66,23 @@ impl Watermark {
         wake(woken.into_values());
     }
 
-    /// Ends all waiting with [`ReadError::Closed`].
+    /// Ends all waiting with [`ReadError::Closed`], unless it has ended before.
     pub fn close(&self) {
+        self.end(|| ReadError::Closed);
+    }
+
+    /// Ends all waiting with [`ReadError::Backend`] and this cause, unless it has ended before:
+    /// what comes next cannot be shown, and whoever waits for it is told why.
+    pub fn fail<E: Error + Clone + Send + Sync + 'static>(&self, cause: E) {
+        self.end(move || ReadError::Backend(Box::new(cause.clone())));
+    }
+
+    fn end(&self, ending: impl Fn() -> ReadError + Send + Sync + 'static) {
         let woken = {
             let mut shared = self.lock();
-            shared.is_closed = true;
+            shared
+                .ending
+                .get_or_insert_with(|| Ending(Arc::new(ending)));
             std::mem::take(&mut shared.waiting)
         };
         wake(woken.into_values());
@@ -117,8 +141,9 @@ impl Future for Beyond {
         if (this.is_reached)(shared.position, this.position) {
             return Poll::Ready(Ok(()));
         }
-        if shared.is_closed {
-            return Poll::Ready(Err(ReadError::Closed));
+        if let Some(Ending(ending)) = shared.ending.clone() {
+            drop(shared);
+            return Poll::Ready(Err(ending()));
         }
         let ticket = *this.ticket.get_or_insert_with(|| {
             shared.next_ticket += 1;
@@ -138,5 +163,42 @@ impl Drop for Beyond {
         if let Some(ticket) = self.ticket {
             self.watermark.lock().waiting.remove(&ticket);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Error as Cause;
+
+    fn told(waiting: &mut Beyond) -> Option<Result<(), ReadError>> {
+        let mut context = Context::from_waker(Waker::noop());
+        match Pin::new(waiting).poll(&mut context) {
+            Poll::Ready(told) => Some(told),
+            Poll::Pending => None,
+        }
+    }
+
+    #[test]
+    fn each_who_waits_is_told_how_it_ended_first() {
+        let at = |minor| Position::from_parts(0, minor);
+        let watermark = Watermark::at(at(3));
+        let mut waiting = [watermark.beyond(at(3)), watermark.reached(at(4))];
+        assert!(waiting.iter_mut().all(|it| told(it).is_none()));
+        watermark.fail(Cause);
+        watermark.close();
+        for waiting in &mut waiting {
+            let Some(Err(ReadError::Backend(cause))) = told(waiting) else {
+                panic!("it has failed");
+            };
+            assert!(cause.is::<Cause>());
+        }
+        assert!(matches!(told(&mut watermark.reached(at(3))), Some(Ok(()))));
+
+        let watermark = Watermark::default();
+        watermark.close();
+        watermark.fail(Cause);
+        let mut late = watermark.beyond(Position::ORIGIN);
+        assert!(matches!(told(&mut late), Some(Err(ReadError::Closed))));
     }
 }
