@@ -137,6 +137,10 @@ fn unmet_guard<'a>(
                 *guarded = Some(Guarded { stream, home });
                 (!expect.is_met_by(actual)).then_some(Actual::Version(actual))
             }
+            Guard::NoMatch { after, .. } if is_beyond(state, *after) => {
+                let after = *after;
+                return Ok(Some(InvalidAppend::BeyondHead { guard, after }.into()));
+            }
             Guard::NoMatch { query, after } => state
                 .first_match(query, number::of(*after))?
                 .map(|found| Actual::Match(number::position(found))),
@@ -147,4 +151,9 @@ fn unmet_guard<'a>(
         }
     }
     Ok(None)
+}
+
+/// Whether nobody can have read up to a place, as the place of another store.
+fn is_beyond(state: &State, after: Position) -> bool {
+    after > number::position(state.last()) && after < Position::MAX
 }

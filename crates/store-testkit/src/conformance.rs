@@ -154,6 +154,7 @@ macro_rules! each_promise {
                 where_a_read_caught_up_is_a_sound_place
                 a_guard_on_everything_notices_any_append
                 nothing_lies_above_the_greatest_place
+                a_place_above_the_head_is_invalid
                 a_match_below_much_else_is_found
                 of_writers_who_claim_one_name_one_wins
                 what_a_conflict_matched_can_be_read

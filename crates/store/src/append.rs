@@ -43,7 +43,9 @@ pub enum Guard {
     NoMatch {
         /// The events whose coming would change the decision.
         query: Query,
-        /// How far the writer has read.
+        /// How far the writer has read. What is above every event is the place of another store,
+        /// and [`InvalidAppend::BeyondHead`](crate::InvalidAppend::BeyondHead): of what it was read
+        /// from, this store has nothing. [`Position::MAX`] alone asks for nothing, and always holds.
         after: Position,
     },
 }

@@ -75,6 +75,17 @@ pub enum InvalidAppend {
     /// A key that stands for another request.
     #[error("idempotency key {0:?} was used for another request; choose a new key")]
     KeyReused(IdempotencyKey),
+    /// A guard about what comes after a place that is above every event: nobody has read up to
+    /// there, unless in another store, or in another life of this one.
+    #[error(
+        "guard {guard} is about what comes after position {after}, above every event; read again"
+    )]
+    BeyondHead {
+        /// Its index among the append's guards.
+        guard: usize,
+        /// The place.
+        after: Position,
+    },
 }
 
 /// Which guard does not hold, and what is there instead.

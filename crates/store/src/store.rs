@@ -36,7 +36,8 @@ use crate::read::{ReadOptions, Start};
 /// again makes headway.
 /// (`atomicity::a_read_never_ends_within_an_append`, `guards::every_guard_must_hold`,
 /// `boundaries::two_decisions_that_read_what_the_other_writes_cannot_both_stand`,
-/// `guards::what_a_conflict_was_with_can_be_read`)
+/// `guards::what_a_conflict_was_with_can_be_read`,
+/// `boundaries::a_place_above_the_head_is_invalid`)
 ///
 /// **Once.** Appends with the same key and the same fingerprint have one effect and one
 /// answer, the later ones marked `duplicate`. The same key with another fingerprint is

@@ -48,6 +48,9 @@ impl Model {
                 Err(InvalidAppend::KeyReused(key.clone()).into())
             };
         }
+        if let Some(invalid) = self.beyond_head(append.guards()) {
+            return Err(invalid.into());
+        }
         if let Some(conflict) = self.conflicts(append).into_iter().next() {
             return Err(AppendError::Conflict(conflict));
         }
@@ -60,6 +63,24 @@ impl Model {
                 .push((key.clone(), fingerprint, appended.clone()));
         }
         Ok(appended)
+    }
+
+    /// The first guard that begins above every event, and not above everything.
+    fn beyond_head(&self, guards: &[Guard]) -> Option<InvalidAppend> {
+        let head = self
+            .events
+            .last()
+            .map_or(Position::ORIGIN, |event| event.position);
+        guards
+            .iter()
+            .enumerate()
+            .find_map(|(guard, condition)| match condition {
+                Guard::NoMatch { after, .. } if *after > head && *after != Position::MAX => {
+                    let after = *after;
+                    Some(InvalidAppend::BeyondHead { guard, after })
+                }
+                _ => None,
+            })
     }
 
     /// Every conflict a store may name for an append: for each guard that does not hold, the

@@ -5,12 +5,13 @@
 //! other promises here do not bind it.
 
 use eventwire_store::{
-    Actual, Append, AppendError, Expect, Guard, Position, Query, ReadOptions, Version,
+    Actual, Append, AppendError, Expect, Guard, InvalidAppend, Position, Query, ReadOptions,
+    Version,
 };
 
 use crate::sample::{
-    category, event, event_type, in_stream, labelled, labels, one, several, stream, tag, tagged,
-    typed,
+    category, event, event_type, in_stream, key, labelled, labels, one, several, stream, tag,
+    tagged, typed,
 };
 use crate::subject::Subject;
 use crate::threads::together;
@@ -231,6 +232,41 @@ pub fn nothing_lies_above_the_greatest_place(subject: &Subject) {
     }
     subject.put(several("room-1", 3));
     subject.put(one("room-1", "a").guard(none_of(Query::all(), Position::MAX)));
+}
+
+/// Any other place above every event is that of another store: that nothing lies above it says
+/// nothing, so nothing is written.
+pub fn a_place_above_the_head_is_invalid(subject: &Subject) {
+    if !has_query_guards(subject) {
+        return;
+    }
+    subject.put(several("room-1", 3));
+    let append = |after| {
+        let append = one("room-1", "a").guard(none_of(Query::all(), after));
+        append.key(key("again"))
+    };
+    let above = |head: Position| {
+        let (major, minor) = head.to_parts();
+        [
+            (major, minor + 1),
+            (major, u64::MAX),
+            (major + 1, 0),
+            (u64::MAX, u64::MAX - 1),
+        ]
+    };
+    for number in 0..4 {
+        let (major, minor) = above(subject.head())[number];
+        let place = Position::from_parts(major, minor);
+        let refused = subject.refuse(append(place));
+        assert!(
+            matches!(
+                refused,
+                AppendError::Invalid(InvalidAppend::BeyondHead { guard: 0, after }) if after == place
+            ),
+            "{refused}"
+        );
+    }
+    subject.put(append(subject.head()));
 }
 
 /// A match far below much that does not match is found.

@@ -287,6 +287,17 @@ pub(crate) const FAULTS: &[Fault] = &[
         },
     },
     Fault {
+        name: "query guards begin nowhere at places of another kind",
+        caught_by: &["boundaries::a_place_above_the_head_is_invalid"],
+        hangs: &[],
+        store: || {
+            after(|after| match after.to_parts() {
+                (0, _) => after,
+                _ => Position::MAX,
+            })
+        },
+    },
+    Fault {
         name: "the least place serves all guards",
         caught_by: &["boundaries::each_guard_has_its_own_place"],
         hangs: &[],

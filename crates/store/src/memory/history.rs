@@ -48,7 +48,7 @@ impl History {
                 Err(InvalidAppend::KeyReused(key.clone()).into())
             };
         }
-        self.check(append).map_err(AppendError::Conflict)?;
+        self.check(append)?;
         let appended = self.push_all(append.events());
         if self.keep != Keep::all() {
             self.let_go();
@@ -173,7 +173,7 @@ impl History {
         (events.into(), Some(last))
     }
 
-    fn check(&self, append: &Append) -> Result<(), Conflict> {
+    fn check(&self, append: &Append) -> Result<(), AppendError> {
         let guards = append.guards();
         for (guard, condition) in guards.iter().enumerate() {
             let actual = match condition {
@@ -182,19 +182,23 @@ impl History {
                     (!expect.is_met_by(actual)).then_some(Actual::Version(actual))
                 }
                 Guard::Stream { .. } => Some(Actual::Deleted),
+                Guard::NoMatch { after, .. } if *after > self.head() && *after < Position::MAX => {
+                    let after = *after;
+                    return Err(InvalidAppend::BeyondHead { guard, after }.into());
+                }
                 Guard::NoMatch { query, after } => {
                     self.first_match(query, *after).map(Actual::Match)
                 }
             };
             if let Some(actual) = actual {
-                return Err(Conflict { guard, actual });
+                return Err(AppendError::Conflict(Conflict { guard, actual }));
             }
         }
         match self.checked_beside_guards(append) {
-            Some(actual) => Err(Conflict {
+            Some(actual) => Err(AppendError::Conflict(Conflict {
                 guard: guards.len(),
                 actual,
-            }),
+            })),
             None => Ok(()),
         }
     }
