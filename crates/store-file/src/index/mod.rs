@@ -12,6 +12,7 @@ mod blocks;
 mod cache;
 mod file;
 mod filter;
+mod generations;
 mod hidden;
 mod item;
 mod keys;

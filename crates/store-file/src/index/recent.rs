@@ -1,8 +1,8 @@
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use eventwire_store::{StreamName, Version};
-use foldhash::fast::RandomState;
+
+use super::generations::Generations;
 
 /// Streams of a generation. Two of them, with names of some thirty bytes, are 25 MiB.
 const GENERATION: usize = 128 << 10;
@@ -11,41 +11,37 @@ const GENERATION: usize = 128 << 10;
 /// look for it in files.
 ///
 /// Invariant: what is kept of a stream is not older than what any index in a file says of it.
-///
-/// Two generations, as the cache of pages has them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct RecentVersions {
-    generations: Mutex<Generations>,
+    versions: Mutex<Generations<StreamName, Version>>,
 }
 
-type Versions = HashMap<StreamName, Version, RandomState>;
-
-#[derive(Debug, Default)]
-struct Generations {
-    young: Versions,
-    old: Versions,
+impl Default for RecentVersions {
+    fn default() -> Self {
+        Self {
+            versions: Mutex::new(Generations::of(GENERATION)),
+        }
+    }
 }
 
 impl RecentVersions {
     pub(crate) fn get(&self, stream: &StreamName) -> Option<Version> {
-        let generations = self.lock();
-        let Generations { young, old } = &*generations;
-        young.get(stream).or_else(|| old.get(stream)).copied()
+        self.lock().get(stream).copied()
     }
 
     /// Takes in what an index says that is about to go to a file, after those before it have.
     pub(crate) fn put(&self, versions: impl Iterator<Item = (StreamName, Version)>) {
         let mut versions = versions.peekable();
         while versions.peek().is_some() {
-            let mut generations = self.lock();
+            let mut recent = self.lock();
             for (stream, version) in versions.by_ref().take(LOCKED) {
-                generations.put(stream, version);
+                recent.put(stream, version);
             }
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Generations> {
-        self.generations
+    fn lock(&self) -> MutexGuard<'_, Generations<StreamName, Version>> {
+        self.versions
             .lock()
             .expect("no code panics while it holds the recent versions")
     }
@@ -53,15 +49,6 @@ impl RecentVersions {
 
 /// How many are put in before others have a turn.
 const LOCKED: usize = 256;
-
-impl Generations {
-    fn put(&mut self, stream: StreamName, version: Version) {
-        if self.young.len() >= GENERATION {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(stream, version);
-    }
-}
 
 #[cfg(test)]
 mod tests {
