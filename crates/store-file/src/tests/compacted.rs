@@ -46,7 +46,7 @@ fn restore(from: &Simulated) -> Simulated {
 fn compact_all(engine: &mut Engine) -> usize {
     let left = engine.committer.ask(Request::of_leaving());
     left.expect("nothing fails");
-    let compacted = compact(&engine).expect("nothing fails");
+    let compacted = compact(engine).expect("nothing fails");
     compacted.segments_rewritten
 }
 
