@@ -62,6 +62,9 @@ impl FileOptions {
     /// microseconds, and so does it a lookup of a name that is not there; and each stays open, with
     /// its index: 500 of them are what a process may have that may have 1,024 files open, 125 GiB of
     /// log in files of 256 MiB. More than 64 GiB cannot be had.
+    ///
+    /// There is no least, so that tests can have several files of few events: a very small one
+    /// makes a file of each commit.
     #[must_use]
     pub fn segment_bytes(mut self, bytes: u64) -> Self {
         self.growth.limit = bytes.min(MAX_SEGMENT_BYTES);

@@ -49,6 +49,10 @@ use crate::writer::{Clerk, Writer};
 /// `recall` look into the indexes and the files on the thread that polls them: a page the system
 /// has in memory costs microseconds, one it must fetch what the disk takes. A scan reads at most 1 MiB, or
 /// one event. Snapshots are read and written, though not synced, on the thread that calls.
+/// `trim_log` and `trim_stream` look for what is to be dropped when they are called, and not when
+/// their future is polled: by numbers of events and by bytes they go back from the newest event over what
+/// indexes have of each that is kept, and by age they read events. While they look into the latest
+/// index, which is in memory (32,768 events at most), appends wait to be shown.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     handle: Arc<Handle>,

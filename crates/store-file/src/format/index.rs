@@ -121,7 +121,8 @@ pub(crate) struct Listing {
     pub(crate) hash: u64,
     /// Where the name is in the texts.
     pub(crate) text: u64,
-    /// The index of its first posting; of a key, the position of the append's first event.
+    /// Where its postings begin, in bytes of that section: a block, or the directory of several; of
+    /// a key, the position of the append's first event.
     pub(crate) begin: u64,
     /// Its postings; of a key, the append's events.
     pub(crate) count: u32,

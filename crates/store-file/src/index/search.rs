@@ -8,7 +8,7 @@ use super::list::{FileList, List};
 use super::memory::Slot;
 use super::section::Column;
 
-/// A query in one segment, resolved to the lists of positions that decide it: no event is
+/// A query in one index, resolved to the lists of positions that decide it: no event is
 /// looked at.
 #[derive(Debug)]
 pub(crate) struct Search<'a> {
