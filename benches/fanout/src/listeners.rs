@@ -32,6 +32,15 @@ pub struct Listeners {
     end: memmem::Finder<'static>,
     open: usize,
     events: usize,
+    /// Of the events to come, where somebody wants to know.
+    arrivals: Vec<Arrival>,
+}
+
+/// How many listeners have got an event, and when the last of all did.
+#[derive(Clone, Copy, Default)]
+struct Arrival {
+    listeners: usize,
+    at_all: Option<Instant>,
 }
 
 struct Listener {
@@ -59,6 +68,7 @@ impl Listeners {
             end: memmem::Finder::new(END),
             open: 0,
             events: 0,
+            arrivals: Vec::new(),
         };
         for number in 0..count {
             listeners.add(port, &path(number))?;
@@ -105,6 +115,16 @@ impl Listeners {
     /// Events that have arrived so far, at all of them.
     pub fn events(&self) -> usize {
         self.events
+    }
+
+    /// Notes of the first so many events when each has arrived at the last listener.
+    pub fn note_arrivals(&mut self, events: usize) {
+        self.arrivals = vec![Arrival::default(); events];
+    }
+
+    /// When each of the events that have reached all of them did, in order.
+    pub fn arrivals(&self) -> impl Iterator<Item = Instant> {
+        self.arrivals.iter().map_while(|arrival| arrival.at_all)
     }
 
     /// Waits until so many events have arrived in all.
@@ -158,6 +178,7 @@ impl Listeners {
         let wait = Timespec::try_from(wait).map_err(io::Error::other)?;
         self.ready.clear();
         epoll::wait(&self.epoll, spare_capacity(&mut self.ready), Some(&wait))?;
+        let all = self.listeners.len();
         for event in &self.ready {
             let data = event.data;
             let number = usize::try_from(data.u64()).map_err(io::Error::other)?;
@@ -168,8 +189,15 @@ impl Listeners {
             }
             self.open += usize::from(!std::mem::replace(&mut listener.is_open, true));
             let events = listener.counter.count(&self.end, &self.buffer[..length]);
+            let had = listener.events;
             listener.events += events;
             self.events += events;
+            for arrival in self.arrivals.iter_mut().skip(had).take(events) {
+                arrival.listeners += 1;
+                if arrival.listeners == all {
+                    arrival.at_all = Some(Instant::now());
+                }
+            }
         }
         Ok(!self.ready.is_empty())
     }

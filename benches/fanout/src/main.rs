@@ -38,9 +38,12 @@ struct Options {
     /// Events that are published at once, where as many as possible are.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 8, 32])]
     at_once: Vec<usize>,
-    /// Events a second, where that is fixed.
-    #[arg(long, default_value_t = 10)]
-    rate: u32,
+    /// Events a second, where that is fixed; each table has its own unless set.
+    #[arg(long, value_delimiter = ',')]
+    rate: Vec<u32>,
+    /// Milliseconds for which the first event after a silence waits for others.
+    #[arg(long, value_delimiter = ',', default_values_t = [0, 2, 5, 10])]
+    gather: Vec<u64>,
     /// Seconds each contestant is measured in a round.
     #[arg(long, default_value_t = 1.5)]
     seconds: f64,
@@ -59,6 +62,8 @@ enum What {
     Throughput,
     /// Latency and processor time at a rate.
     Rate,
+    /// The same where each event is published at its time, whoever has had the last.
+    Gather,
     /// Events that one listener of many wants.
     Topics,
     /// Memory of connections that are open and told nothing.
@@ -71,9 +76,17 @@ impl What {
     fn subscribers(self) -> &'static [usize] {
         match self {
             Self::Throughput | Self::Rate => &[1000, 5000],
+            Self::Gather => &[1000],
             Self::Topics => &[10_000],
             Self::Idle => &[1000, 10_000, 50_000],
             Self::Http2 => &[10_000],
+        }
+    }
+
+    fn rates(self) -> &'static [u32] {
+        match self {
+            Self::Gather => &[200, 500, 1000, 2000],
+            _ => &[10],
         }
     }
 
@@ -84,6 +97,7 @@ impl What {
             Self::Rate | Self::Idle => {
                 !matches!(contestant, Contestant::RawJoined | Contestant::Http2)
             }
+            Self::Gather => matches!(contestant, Contestant::Eventwire | Contestant::TakeOver),
             Self::Topics => contestant.has_topics(),
             Self::Http2 => contestant == Contestant::Http2,
         }
@@ -94,7 +108,8 @@ fn main() -> io::Result<()> {
     let options = Options::parse();
     process::allow_files();
     if let Some(contestant) = options.serve {
-        return server::run(contestant);
+        let gather = options.gather.first().copied().unwrap_or_default();
+        return server::run(contestant, Duration::from_millis(gather));
     }
     process::run_on(process::LISTENERS)?;
     let is_wanted = |what: &What| options.what.is_empty() || options.what.contains(what);
@@ -112,11 +127,16 @@ fn main() -> io::Result<()> {
             [] => what.subscribers(),
             asked => asked,
         };
+        let rates = match &*options.rate {
+            [] => what.rates(),
+            asked => asked,
+        };
         let can_be = |count: &usize| what == What::Http2 || *count <= process::connections();
         let subscribers: Vec<_> = asked.iter().copied().filter(can_be).collect();
         match what {
             What::Throughput => tables.throughput(&subscribers, &options.at_once),
-            What::Rate => tables.rate(&subscribers, options.rate),
+            What::Rate => tables.rate(&subscribers, rates),
+            What::Gather => tables.gather(&subscribers, rates, &options.gather),
             What::Topics => tables.topics(&subscribers),
             What::Idle => tables.idle(&subscribers),
             What::Http2 => tables.http2(&subscribers),

@@ -47,7 +47,9 @@ pub fn allow_files() {
 /// How many connections a process may have, and some files besides.
 pub fn connections() -> usize {
     let files = getrlimit(Resource::Nofile).current.unwrap_or(FILES);
-    usize::try_from(files).unwrap_or(usize::MAX).saturating_sub(100)
+    usize::try_from(files)
+        .unwrap_or(usize::MAX)
+        .saturating_sub(100)
 }
 
 /// A server in a process of its own, on its core, which ends with this.
@@ -70,6 +72,11 @@ impl Server {
     /// # Errors
     /// What the system says; of a program that is missing, [`Contestant::missing`] has told.
     pub fn start(contestant: Contestant) -> io::Result<Self> {
+        Self::gathering(contestant, Duration::ZERO)
+    }
+
+    /// One of ours, whose feed gathers events for so long.
+    pub fn gathering(contestant: Contestant, time: Duration) -> io::Result<Self> {
         run_on(SERVERS)?;
         let started = match contestant {
             Contestant::Nchan => peers::nchan(),
@@ -79,6 +86,7 @@ impl Server {
                 let value = contestant.to_possible_value().expect("all can be named");
                 let mut command = Command::new(own);
                 command.args(["--serve", value.get_name()]);
+                command.args(["--gather", &time.as_millis().to_string()]);
                 Self::of_lines(command)
             }),
         };

@@ -76,6 +76,61 @@ impl Run {
     }
 }
 
+/// Events that everyone wants, each published at its time, whoever has had the last.
+#[derive(Debug, Clone, Copy)]
+pub struct Stream {
+    pub subscribers: usize,
+    /// Events a second.
+    pub rate: u32,
+    pub lasting: Duration,
+    /// How long the feed gathers them.
+    pub gather: Duration,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Streamed {
+    /// Processor time of the server a delivery.
+    pub busy: Duration,
+    /// The same as a part of the time it took.
+    pub load: f64,
+    /// From publishing to the arrival at the last listener: the middle and the worst in a hundred.
+    pub latency: [Duration; 2],
+}
+
+impl Stream {
+    pub fn of(&self, contestant: Contestant) -> io::Result<Streamed> {
+        let mut server = Server::gathering(contestant, self.gather)?;
+        let path = |_| "/events".to_owned();
+        let mut listeners = Listeners::connect(server.port, self.subscribers, path)?;
+        listeners.rest(Duration::from_millis(100))?;
+        let events = (self.lasting.as_secs_f64() * f64::from(self.rate)) as usize;
+        listeners.note_arrivals(events);
+        let busy = server.busy()?;
+        let begin = Instant::now();
+        let mut published = Vec::with_capacity(events);
+        for number in 0..events {
+            let due = begin + Duration::from_secs(1) * number as u32 / self.rate;
+            listeners.rest(due.saturating_duration_since(Instant::now()))?;
+            // What is late for being busy with what came before is late by that too.
+            published.push(due);
+            server.publish(1, 0)?;
+        }
+        listeners.have(events * self.subscribers)?;
+        let elapsed = begin.elapsed();
+        let busy = server.busy()? - busy;
+        listeners.each_has(events)?;
+        let arrived = listeners.arrivals().zip(published);
+        let mut latencies: Vec<_> = arrived.map(|(at, due)| at - due).collect();
+        latencies.sort_unstable();
+        Ok(Streamed {
+            busy: busy.div_f64((events * self.subscribers) as f64),
+            load: busy.as_secs_f64() / elapsed.as_secs_f64(),
+            latency: [50, 99].map(|part| latencies[(latencies.len() - 1) * part / 100]),
+        })
+    }
+}
+
 /// Processor time of the server for an event that one of so many listeners wants, each of whom
 /// has a topic of its own.
 pub fn one_of(contestant: Contestant, listeners: usize, lasting: Duration) -> io::Result<Duration> {

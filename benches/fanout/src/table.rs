@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::contestant::Contestant;
-use crate::run::{Outcome, Run, idle, one_of};
+use crate::run::{Outcome, Run, Stream, Streamed, idle, one_of};
 use crate::streams::{self, stream_bytes};
 
 /// Whose rows there are, and how they are measured.
@@ -55,15 +55,15 @@ impl Tables {
         Ok(())
     }
 
-    pub fn rate(&self, subscribers: &[usize], rate: u32) -> io::Result<()> {
+    pub fn rate(&self, subscribers: &[usize], rates: &[u32]) -> io::Result<()> {
         head(&[
-            &format!("listeners, at {rate} events/s"),
+            "listeners, events/s",
             "the last has it, p50",
             "p99",
             "p99 of the first",
             "us a delivery",
         ]);
-        for &subscribers in subscribers {
+        for (&subscribers, &rate) in product(subscribers, rates) {
             let run = Run {
                 subscribers,
                 at_once: 1,
@@ -72,7 +72,7 @@ impl Tables {
             };
             let latency = |at: usize| move |one: &Outcome| one.latency[at].as_secs_f64() * 1000.0;
             self.rows(
-                &subscribers.to_string(),
+                &format!("{subscribers}, {rate}"),
                 |who| run.of(who),
                 |own, first| {
                     vec![
@@ -80,6 +80,40 @@ impl Tables {
                         format!("{:.2} ms", median(own, latency(1))),
                         ratios(own, first, latency(1)),
                         format!("{:.2}", median(own, busy)),
+                    ]
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    pub fn gather(&self, subscribers: &[usize], rates: &[u32], times: &[u64]) -> io::Result<()> {
+        head(&[
+            "listeners, events/s, gathered for",
+            "us a delivery",
+            "server busy",
+            "the last has it, p50",
+            "p99",
+        ]);
+        for ((&subscribers, &rate), &gather) in
+            product(subscribers, rates).flat_map(|both| times.iter().map(move |time| (both, time)))
+        {
+            let stream = Stream {
+                subscribers,
+                rate,
+                lasting: self.lasting,
+                gather: Duration::from_millis(gather),
+            };
+            let latency = |at: usize| move |one: &Streamed| one.latency[at].as_secs_f64() * 1000.0;
+            self.rows(
+                &format!("{subscribers}, {rate}, {gather} ms"),
+                |who| stream.of(who),
+                |own, _first| {
+                    vec![
+                        format!("{:.2}", median(own, |one| one.busy.as_secs_f64() * 1e6)),
+                        format!("{:.0} %", median(own, |one| 100.0 * one.load)),
+                        format!("{:.2} ms", median(own, latency(0))),
+                        format!("{:.2} ms", median(own, latency(1))),
                     ]
                 },
             )?;
@@ -179,6 +213,13 @@ impl Tables {
         }
         Ok(())
     }
+}
+
+/// Each of these with each of those.
+fn product<'a, A, B>(these: &'a [A], those: &'a [B]) -> impl Iterator<Item = (&'a A, &'a B)> {
+    these
+        .iter()
+        .flat_map(|this| those.iter().map(move |that| (this, that)))
 }
 
 /// The head of a table: the first column says what is done, the second to whom.

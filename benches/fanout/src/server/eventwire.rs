@@ -28,9 +28,9 @@ pub enum Mode {
     TakenOver,
 }
 
-pub async fn serve(listener: TcpListener, mode: Mode) -> io::Result<()> {
+pub async fn serve(listener: TcpListener, mode: Mode, gather: Duration) -> io::Result<()> {
     let store = MemoryStore::new();
-    let feed = Feed::start(store.clone(), FeedOptions::default())
+    let feed = Feed::start(store.clone(), FeedOptions::default().gather(gather))
         .await
         .map_err(io::Error::other)?;
     tokio::spawn(accept(listener, feed, mode));

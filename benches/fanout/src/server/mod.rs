@@ -7,12 +7,14 @@ mod raw;
 
 use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 
 use crate::contestant::Contestant;
+use eventwire::Mode;
 
 /// A payload that makes a block of some 214 bytes.
 const PAYLOAD_BYTES: usize = 150;
@@ -20,8 +22,8 @@ const PAYLOAD_BYTES: usize = 150;
 /// How an event ends, and nothing else that is sent.
 pub const END: &[u8] = b"x\"}\n\n";
 
-/// Is this server until standard input ends.
-pub fn run(contestant: Contestant) -> io::Result<()> {
+/// Is this server until standard input ends; one of ours gathers events for so long.
+pub fn run(contestant: Contestant, gather: Duration) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -29,9 +31,9 @@ pub fn run(contestant: Contestant) -> io::Result<()> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         say(listener.local_addr()?)?;
         match contestant {
-            Contestant::Eventwire => eventwire::serve(listener, eventwire::Mode::Http1).await,
-            Contestant::TakeOver => eventwire::serve(listener, eventwire::Mode::TakenOver).await,
-            Contestant::Http2 => eventwire::serve(listener, eventwire::Mode::Http2).await,
+            Contestant::Eventwire => eventwire::serve(listener, Mode::Http1, gather).await,
+            Contestant::TakeOver => eventwire::serve(listener, Mode::TakenOver, gather).await,
+            Contestant::Http2 => eventwire::serve(listener, Mode::Http2, gather).await,
             Contestant::AxumBytes => axum::bytes(listener).await,
             Contestant::AxumSse => axum::sse(listener).await,
             Contestant::Raw => raw::serve(listener, 1).await,
