@@ -72,7 +72,7 @@ impl Listeners {
         };
         for number in 0..count {
             listeners.add(port, &path(number))?;
-            if listeners.listeners.len() % OPENED_TOGETHER == 0 {
+            if listeners.listeners.len().is_multiple_of(OPENED_TOGETHER) {
                 listeners.all_are_open()?;
             }
         }
