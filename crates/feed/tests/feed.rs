@@ -394,6 +394,9 @@ async fn whoever_polled_last_is_woken_even_after_a_turn_that_was_used_up() {
     let mut elsewhere = Context::from_waker(Waker::noop());
     assert!(frames.poll_next_unpin(&mut elsewhere).is_pending());
     append(&store, "loud", "t", "x").await;
+    while feed.held().0 == 0 {
+        tokio::task::yield_now().await;
+    }
     let mut turns = 0;
     let progress = poll_fn(|context| {
         turns += 1;

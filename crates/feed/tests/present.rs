@@ -205,9 +205,7 @@ async fn the_reconnection_time_waits_for_an_event_that_is_shown() {
         .await
         .unwrap();
     let views = Views::new(Divided::default());
-    let follow = all()
-        .view(views.of(2))
-        .retry(std::time::Duration::from_millis(7));
+    let follow = all().view(views.of(2)).retry(Duration::from_millis(7));
     append(&store, "n", 1).await;
     append(&store, "n", 2).await;
     append(&store, "n", 4).await;
