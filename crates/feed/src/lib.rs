@@ -26,6 +26,6 @@ pub use follow::{Follow, From};
 pub use frames::{FeedError, FrameStream};
 pub use locate::{Gap, GapReason, Located, locate};
 pub use meters::Ending;
-pub use offer::Offer;
+pub use offer::{Offer, Offered, OfferedFrames};
 pub use present::{Look, Present, View, Views};
 pub use sharing::{Common, Merge, Part};

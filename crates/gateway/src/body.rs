@@ -1,9 +1,8 @@
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use eventwire_feed::{FeedError, FrameStream};
+use eventwire_feed::{FeedError, OfferedFrames};
 use eventwire_sse_body::SseBody;
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Full;
@@ -26,7 +25,7 @@ pin_project! {
     #[derive(Debug)]
     enum Content {
         Full { #[pin] body: Full<Bytes> },
-        Events { #[pin] body: SseBody<FrameStream>, open: Arc<OpenStream> },
+        Events { #[pin] body: SseBody<OfferedFrames> },
         Steps { #[pin] body: SseBody<StepFrames>, open: OpenStream },
         // The answer to HEAD: of a length that is not told, since it is that of GET.
         Withheld,
@@ -52,10 +51,10 @@ impl GatewayBody {
         }
     }
 
-    /// An event stream, which is counted until this is dropped.
-    pub(crate) fn events(body: SseBody<FrameStream>, open: Arc<OpenStream>) -> Self {
+    /// An event stream, unless somebody else has taken it before this is polled.
+    pub(crate) fn events(body: SseBody<OfferedFrames>) -> Self {
         Self {
-            content: Content::Events { body, open },
+            content: Content::Events { body },
         }
     }
 
@@ -79,7 +78,7 @@ impl Body for GatewayBody {
             ContentProjection::Full { body } => {
                 body.poll_frame(context).map_err(|never| match never {})
             }
-            ContentProjection::Events { body, .. } => body.poll_frame(context),
+            ContentProjection::Events { body } => body.poll_frame(context),
             ContentProjection::Steps { body, .. } => {
                 body.poll_frame(context).map_err(|never| match never {})
             }
@@ -90,7 +89,7 @@ impl Body for GatewayBody {
     fn is_end_stream(&self) -> bool {
         match &self.content {
             Content::Full { body } => body.is_end_stream(),
-            Content::Events { body, .. } => body.is_end_stream(),
+            Content::Events { body } => body.is_end_stream(),
             Content::Steps { body, .. } => body.is_end_stream(),
             Content::Withheld => false,
         }
@@ -99,7 +98,7 @@ impl Body for GatewayBody {
     fn size_hint(&self) -> SizeHint {
         match &self.content {
             Content::Full { body } => body.size_hint(),
-            Content::Events { body, .. } => body.size_hint(),
+            Content::Events { body } => body.size_hint(),
             Content::Steps { body, .. } => body.size_hint(),
             Content::Withheld => SizeHint::default(),
         }

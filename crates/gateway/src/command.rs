@@ -100,7 +100,7 @@ impl Commands {
             Arc::clone(around.store),
             around.is_closing.subscribe(),
         );
-        let response = SseResponse::new(frames);
+        let response = SseResponse::new(frames).opening(around.reading.opening.clone());
         let response = match how.is_strict() {
             true => response.without_heartbeat(),
             false => response.heartbeat(around.reading.heartbeat),

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use eventwire_feed::{Feed, Follow, Format, From, Offer, View};
-use eventwire_sse::{Event, EventName};
+use eventwire_sse::{Event, EventName, Frame};
 use eventwire_sse_body::{LastEventId, SseResponse, head};
 use eventwire_store::{Category, Cursor, EventType, NameError, Query, StreamName, Tag};
 use http::header::{HeaderValue, VARY};
@@ -45,6 +45,8 @@ pub(crate) const MAX_PAGE_BYTES: u64 = 1 << 20;
 #[derive(Debug, Clone)]
 pub(crate) struct ReadingOptions {
     pub(crate) heartbeat: Duration,
+    pub(crate) opening: Frame,
+    pub(crate) coalesce: usize,
     pub(crate) retry: Option<Duration>,
     pub(crate) max_age: Option<Duration>,
     pub(crate) open: Arc<OpenStreams>,
@@ -113,7 +115,7 @@ fn open(
     parts: &Parts,
 ) -> Result<Response<GatewayBody>, Problem> {
     let counted = match options.open.open(reader.whose) {
-        Ok(counted) => Arc::new(counted),
+        Ok(counted) => counted,
         Err(too_many) => return refuse(too_many, &parts.headers),
     };
     let mut follow = Follow::new(request.query)
@@ -132,12 +134,16 @@ fn open(
         // Streams that were opened together end apart.
         follow = follow.max_age(between([age / 2, age]));
     }
-    let offer = Offer::new(feed.clone(), follow, options.heartbeat).holding(counted.clone());
+    let offer = Offer::new(feed.follow(follow), options.heartbeat)
+        .opening(options.opening.clone())
+        .holding(counted);
     let mut response = SseResponse::new(offer.frames())
+        .opening(options.opening.clone())
+        .coalesce(options.coalesce)
         .heartbeat(options.heartbeat)
         .into_response();
     response.extensions_mut().insert(offer);
-    Ok(response.map(|body| GatewayBody::events(body, counted)))
+    Ok(response.map(GatewayBody::events))
 }
 
 /// The answer where there are too many streams. A browser's `EventSource` would give up for good

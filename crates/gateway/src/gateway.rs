@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use eventwire_cqrs::Dispatcher;
 use eventwire_feed::{Feed, Offer, Present, Views};
+use eventwire_sse::Frame;
 use eventwire_store::backend::assign_uuid;
 use http::header::{ALLOW, CACHE_CONTROL, HeaderName, HeaderValue};
 use http::request::Parts;
@@ -74,6 +75,8 @@ impl Gateway {
                 max_body: 1 << 20,
                 reading: ReadingOptions {
                     heartbeat: Duration::from_secs(15),
+                    opening: Frame::HEARTBEAT,
+                    coalesce: 32 << 10,
                     retry: Some(Duration::from_secs(1)),
                     max_age: None,
                     open: Arc::default(),
@@ -86,7 +89,8 @@ impl Gateway {
     }
 
     /// Answers new requests with `503`, and ends every open stream after what was
-    /// acknowledged before the call.
+    /// acknowledged before the call; that of a client which takes nothing when it takes it, or
+    /// when the server gives it up.
     ///
     /// # Cancel safety
     /// Dropped half-way, streams may still be open; call it again.
@@ -252,6 +256,23 @@ impl GatewayBuilder {
         self
     }
 
+    /// Begins each event stream with a comment of so many spaces, for proxies and browsers that hold
+    /// back the first kilobytes of an answer; with an empty comment unless set.
+    #[must_use]
+    pub fn padding(mut self, bytes: usize) -> Self {
+        self.shared.reading.opening = Frame::comment(&" ".repeat(bytes));
+        self
+    }
+
+    /// How many bytes of events that are ready together may leave a body as one piece; 32 KiB unless
+    /// set, and an event that is longer alone. Less of it is held for each client that does not
+    /// read: what the server takes from the body before its socket is full, and a piece.
+    #[must_use]
+    pub fn coalesce(mut self, bytes: usize) -> Self {
+        self.shared.reading.coalesce = bytes;
+        self
+    }
+
     /// The reconnection time clients are told, on the first event of each stream; one
     /// second unless set, and none to leave it to the client.
     #[must_use]
@@ -262,6 +283,10 @@ impl GatewayBuilder {
 
     /// How long a stream lasts: each ends cleanly somewhere between half of this and all of it, and
     /// its client comes back where it was, perhaps to another instance. Without end unless set.
+    ///
+    /// It ends when the server next asks for what there is to send, which it does not do while a
+    /// client takes nothing of what it was sent before: how long it may do that is the server's to
+    /// limit, for each stream where a connection has several.
     #[must_use]
     pub fn max_age(mut self, age: Duration) -> Self {
         self.shared.reading.max_age = Some(age);

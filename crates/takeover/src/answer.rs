@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use eventwire_feed::Offer;
+use eventwire_feed::{Offer, Offered};
 use http::header::{
     CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, DATE, HeaderMap, TRANSFER_ENCODING, UPGRADE,
 };
@@ -12,7 +12,7 @@ use http::{Response, StatusCode};
 /// the response, and what its body sends.
 pub struct Answer {
     pub(crate) head: Bytes,
-    pub(crate) offer: Offer,
+    pub(crate) offered: Offered,
 }
 
 /// Fields that say how the body is sent: where somebody has set one, it is not ours to send.
@@ -36,12 +36,12 @@ impl Answer {
         let headers = response.headers();
         let is_plain = response.status() == StatusCode::OK
             && !ABOUT_THE_BODY.iter().any(|name| headers.contains_key(name));
-        match offer {
-            Some(offer) if is_plain => Ok(Self {
+        match offer.filter(|_| is_plain).and_then(|offer| offer.take()) {
+            Some(offered) => Ok(Self {
                 head: head(response.headers()),
-                offer,
+                offered,
             }),
-            _ => Err(response),
+            None => Err(response),
         }
     }
 }
@@ -74,7 +74,7 @@ fn put_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
 impl fmt::Debug for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Answer")
-            .field("offer", &self.offer)
+            .field("offered", &self.offered)
             .finish_non_exhaustive()
     }
 }

@@ -1,11 +1,10 @@
 use std::any::Any;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::{Buf as _, Bytes};
-use eventwire_feed::{Ending, FrameStream, Part};
+use eventwire_feed::{Ending, FrameStream, Offered, Part};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
@@ -38,7 +37,7 @@ pub(crate) struct Member<S> {
     received: usize,
     /// When it is looked after next.
     pub(crate) alarm: Alarm,
-    _held: Option<Arc<dyn Any + Send + Sync>>,
+    _held: Option<Box<dyn Any + Send>>,
 }
 
 /// What a member is sent.
@@ -84,25 +83,18 @@ pub(crate) enum Due {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Member<S> {
-    pub(crate) fn new(
-        socket: S,
-        frames: FrameStream,
-        waker: Waker,
-        heartbeat: Duration,
-        held: Option<Arc<dyn Any + Send + Sync>>,
-        now: Instant,
-    ) -> Self {
+    pub(crate) fn new(socket: S, offered: Offered, waker: Waker, now: Instant) -> Self {
         Self {
             socket,
-            stage: Stage::Own(Box::new(frames)),
+            stage: Stage::Own(offered.frames),
             waker,
             is_queued: false,
             rest: None,
             moved_at: now,
-            heartbeat: heartbeat.max(SHORTEST),
+            heartbeat: offered.heartbeat.max(SHORTEST),
             received: 0,
             alarm: Alarm::void(now),
-            _held: held,
+            _held: offered.held,
         }
     }
 

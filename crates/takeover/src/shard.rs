@@ -1,10 +1,9 @@
-use std::any::Any;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use eventwire_feed::{Common, Ending, FrameStream, Merge};
+use eventwire_feed::{Common, Ending, Merge, Offered};
 use eventwire_sse::Frame;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
@@ -20,9 +19,7 @@ use crate::roll::Roll;
 pub(crate) struct Arrival<S> {
     pub(crate) socket: S,
     pub(crate) head: Bytes,
-    pub(crate) frames: FrameStream,
-    pub(crate) heartbeat: Duration,
-    pub(crate) held: Option<Arc<dyn Any + Send + Sync>>,
+    pub(crate) offered: Offered,
 }
 
 /// Some connections, and all that is written to them: no sockets of its own, no task and no clock.
@@ -139,13 +136,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         let Arrival {
             socket,
             head,
-            frames,
-            heartbeat,
-            held,
+            mut offered,
         } = arrival;
-        let member = Member::new(socket, frames, waker, heartbeat, held, now);
-        self.members.insert(member);
-        self.frames.push(Frame::HEARTBEAT);
+        self.frames.push(std::mem::take(&mut offered.opening));
+        self.members
+            .insert(Member::new(socket, offered, waker, now));
         self.poll_own(key, &head, now);
         // Has the socket tell of what comes.
         self.enqueue(Target::Member(key));

@@ -86,16 +86,14 @@ impl Writers {
     /// Whether a peer that is gone is noticed before the next write to it is up to the socket's
     /// own options, of which none is changed.
     pub fn write(&self, socket: TcpStream, answer: Answer) {
-        let Answer { head, offer } = answer;
+        let Answer { head, offered } = answer;
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let shard = &self.shared.shards[number % self.shared.shards.len()];
         self.shared.open.send_modify(|open| *open += 1);
         shard.inbox.arrive(Arrival {
             socket,
             head,
-            frames: offer.frames(),
-            heartbeat: offer.heartbeat(),
-            held: offer.held(),
+            offered,
         });
     }
 

@@ -3,7 +3,7 @@ use std::io;
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use eventwire_feed::{Feed, FeedOptions, Follow, FrameStream, From, Offer};
+use eventwire_feed::{Feed, FeedOptions, Follow, From, Offer, OfferedFrames};
 use eventwire_sse_body::{JoinedWrites, SseBody, SseResponse};
 use eventwire_store::{Append, EventStore, EventType, MemoryStore, NewEvent, Query, StreamName};
 use eventwire_takeover::{Served, WriterOptions, Writers};
@@ -86,9 +86,9 @@ async fn accept(listener: TcpListener, feed: Feed, mode: Mode) -> io::Result<()>
     }
 }
 
-fn answer(feed: &Feed, request: &Request<Incoming>) -> Response<SseBody<FrameStream>> {
+fn answer(feed: &Feed, request: &Request<Incoming>) -> Response<SseBody<OfferedFrames>> {
     let follow = Follow::new(wanted(request)).from(From::End);
-    let offer = Offer::new(feed.clone(), follow, HEARTBEAT);
+    let offer = Offer::new(feed.follow(follow), HEARTBEAT);
     let mut response = SseResponse::new(offer.frames())
         .heartbeat(HEARTBEAT)
         .into_response();

@@ -91,6 +91,25 @@ async fn a_stream_ends_when_it_is_old_and_goes_on_elsewhere() {
 }
 
 #[tokio::test]
+async fn a_stream_begins_with_the_padding_that_is_asked_for() {
+    for (padding, opening) in [
+        (0, ":\n\n".to_owned()),
+        (2048, format!(": {:2048}\n\n", "")),
+    ] {
+        let server = server_with(|gateway| gateway.padding(padding)).await;
+        let answer = server.ask(Ask("GET /events", &[STREAM], "")).await;
+        let offer = answer.extensions().get::<Offer>().unwrap().clone();
+        let mut body = answer.into_body();
+        assert_eq!(read_until(&mut body, "\n\n").await, opening);
+        assert!(offer.take().is_none(), "the body has the stream");
+
+        let mut answer = server.ask(Ask("GET /events", &[STREAM], "")).await;
+        let offered = answer.extensions_mut().remove::<Offer>().unwrap().take();
+        assert_eq!(offered.unwrap().opening.as_bytes(), opening.as_bytes());
+    }
+}
+
+#[tokio::test]
 async fn a_server_can_take_the_frames_and_leave_the_body() {
     let server = server_with(|gateway| gateway.raw_log().max_streams(1)).await;
     let event = r#"{"type":"posted","data":{}}"#;
@@ -104,20 +123,22 @@ async fn a_server_can_take_the_frames_and_leave_the_body() {
     let mut answer = server.ask(Ask(beginning, &[STREAM], "")).await;
     let offer = answer.extensions_mut().remove::<Offer>().unwrap();
     drop(answer);
-    assert_eq!(offer.heartbeat(), Duration::from_secs(15));
-    let frame = offer.frames().next().await.unwrap().unwrap();
+    let mut offered = offer.take().unwrap();
+    assert!(offer.take().is_none(), "there is one stream");
+    assert!(offer.frames().next().await.is_none());
+    assert_eq!(offered.heartbeat, Duration::from_secs(15));
+    let frame = offered.frames.next().await.unwrap().unwrap();
     assert_eq!(
         of_body.strip_prefix(":\n\n").unwrap().as_bytes(),
         frame.as_bytes()
     );
 
     // The stream counts for as long as what was taken lives.
-    let held = offer.held();
-    drop(offer);
+    drop((offer, offered.frames));
     let refused = server.ask(Ask(beginning, &[STREAM], "")).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(refused.extensions().get::<Offer>().is_none());
-    drop(held);
+    drop(offered.held);
     for no_stream in [
         Ask("HEAD /events", &[STREAM], ""),
         Ask("GET /events", &[PAGE], ""),

@@ -6,7 +6,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use bytes::Bytes;
-use eventwire_feed::{Feed, FeedOptions, Follow, From};
+use eventwire_feed::{Feed, FeedOptions, Follow, From, Offer};
 use eventwire_store::{Append, EventStore, EventType, MemoryStore, NewEvent, Query, StreamName};
 use tokio::io::{AsyncRead, DuplexStream, ReadBuf, duplex};
 use tokio::runtime::{Builder, Runtime};
@@ -70,14 +70,18 @@ impl World {
 
     /// A client with so much room in its socket.
     pub(super) fn connect(&self, follow: Follow, room: usize, heartbeat: Duration) -> Client {
+        let offer = Offer::new(self.feed.follow(follow), heartbeat);
+        self.connect_to(&offer, room)
+    }
+
+    /// A client who is sent what is offered.
+    pub(super) fn connect_to(&self, offer: &Offer, room: usize) -> Client {
         let (socket, client) = duplex(room);
         self.open.send_modify(|open| *open += 1);
         self.inbox.arrive(Arrival {
             socket,
             head: Bytes::from_static(HEAD),
-            frames: self.feed.follow(follow),
-            heartbeat,
-            held: None,
+            offered: offer.take().expect("nobody has taken it"),
         });
         Client {
             socket: Some(client),
