@@ -18,7 +18,7 @@ impl Alarm {
 }
 
 /// What is to be done about time, the earliest first. Whoever sets a second alarm keeps the last:
-/// the one before still comes, and is void.
+/// the one before still comes, and is void, unless it was [forgotten](Self::forget_void).
 #[derive(Debug, Default)]
 pub(crate) struct Alarms {
     alarms: BinaryHeap<Reverse<(Alarm, usize)>>,
@@ -46,6 +46,21 @@ impl Alarms {
             return None;
         }
         self.alarms.pop().map(|Reverse(due)| due)
+    }
+
+    /// Whether they are many more than the members, of whom each has one: they are void then.
+    pub(crate) fn are_crowded(&self, members: usize) -> bool {
+        const FEW: usize = 64;
+        self.alarms.len() > 2 * members + FEW
+    }
+
+    /// Forgets those that are void.
+    pub(crate) fn forget_void(&mut self, is_set: impl Fn(Alarm, usize) -> bool) {
+        self.alarms
+            .retain(|&Reverse((alarm, key))| is_set(alarm, key));
+        if self.alarms.capacity() > 4 * self.alarms.len() {
+            self.alarms.shrink_to(2 * self.alarms.len());
+        }
     }
 
     /// Forgets them all, and gives their memory back.

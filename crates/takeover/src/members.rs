@@ -79,6 +79,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Members<S> {
         let member = &mut self.members[key];
         let at = member.due_at(self.stalled_after);
         member.alarm = self.alarms.set(key, at);
+        if self.alarms.are_crowded(self.members.len()) {
+            let members = &self.members;
+            let is_set = |alarm, key| members.get(key).is_some_and(|held| held.alarm == alarm);
+            self.alarms.forget_void(is_set);
+        }
     }
 
     /// The same, where that is earlier than it would be.

@@ -101,8 +101,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
     /// Does what there is to be done, at most so many steps, each a write or a poll of a stream;
     /// whether there is more.
     pub(crate) fn work(&mut self, now: Instant, steps: usize) -> bool {
-        for _ in 0..steps {
-            let is_done = self.look_after(now) || self.write_round(now) || self.poll_next(now);
+        for step in 0..steps {
+            // What is due and what is new take turns: neither waits for all of the other, as when
+            // thousands fell silent together.
+            let is_done = if step % 2 == 0 {
+                self.look_after(now) || self.write_round(now) || self.poll_next(now)
+            } else {
+                self.write_round(now) || self.poll_next(now) || self.look_after(now)
+            };
             if !is_done {
                 return false;
             }

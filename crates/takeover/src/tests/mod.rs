@@ -12,12 +12,13 @@ use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use eventwire_feed::{FeedOptions, Follow, Look, Present, Views};
+use eventwire_feed::{FeedOptions, Follow, Look, Offer, Present, Views};
+use eventwire_sse::Frame;
 use eventwire_store::{Query, RecordedEvent};
 use tokio::io::AsyncWrite;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 
-use self::world::{NO_HEARTBEAT, World, beginning, of_stream, settle};
+use self::world::{NO_HEARTBEAT, World, beginning, of_stream, paused, settle};
 
 #[tokio::test(start_paused = true)]
 async fn who_does_not_read_holds_one_chunk_and_nobody_up() {
@@ -234,4 +235,61 @@ async fn a_hook_that_panics_ends_the_streams_it_was_asked_for() {
         assert_eq!(client.numbers(), [1]);
     }
     assert_eq!(world.open(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_opens_as_it_was_offered() {
+    let mut world = World::new(FeedOptions::default()).await;
+    let frames = world.feed.follow(beginning(Query::all()));
+    let offer = Offer::new(frames, NO_HEARTBEAT).opening(Frame::comment("hello"));
+    let mut client = world.connect_to(&offer, 1 << 16);
+    world.append("a", 1).await;
+    client.read_all().await;
+    let (blocks, _) = client.blocks();
+    assert_eq!(blocks[0], ": hello");
+    assert_eq!(client.numbers(), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_new_does_not_wait_for_all_heartbeats_that_are_due() {
+    const CLIENTS: usize = 1000;
+    let mut world = World::new(FeedOptions::default()).await;
+    let heartbeat = Duration::from_secs(10);
+    let connect = |_| world.connect(beginning(Query::all()), 1 << 16, heartbeat);
+    let mut clients: Vec<_> = (0..CLIENTS).map(connect).collect();
+    settle().await;
+    // All fall silent at the same time.
+    let silent_since = Instant::now();
+    world.append("a", 1).await;
+    sleep_until(silent_since + heartbeat).await;
+    world.append("a", 1).await;
+    let mut told_first = 0;
+    for client in &mut clients {
+        client.read_all().await;
+        assert_eq!(client.numbers(), [1, 2]);
+        let (blocks, _) = client.blocks();
+        told_first += usize::from(blocks[2] == ":");
+    }
+    assert!(told_first < CLIENTS / 2, "{told_first}");
+}
+
+#[test]
+fn who_has_left_leaves_nothing_behind() {
+    let counted = allocation_counter::measure(|| {
+        paused().block_on(async {
+            let world = World::new(FeedOptions::default()).await;
+            let hour = Duration::from_secs(3600);
+            let connect = || world.connect(beginning(Query::all()), 1 << 16, hour);
+            let staying = connect();
+            for _ in 0..10_000 {
+                let leaving = connect();
+                settle().await;
+                drop(leaving);
+                settle().await;
+            }
+            assert_eq!(world.open(), 1);
+            drop(staying);
+        });
+    });
+    assert!(counted.bytes_max < 200_000, "{counted:?}");
 }
