@@ -12,7 +12,7 @@ use crate::encode::Encoder;
 use crate::follow::Follow;
 use crate::frames::FrameStream;
 use crate::looks::Looks;
-use crate::meters::Meters;
+use crate::meters::{Meters, Watch};
 use crate::presentation::{LOOKS_BYTES, Presenter};
 use crate::pump::Pump;
 use crate::ring::Ring;
@@ -40,6 +40,7 @@ pub(crate) struct Shared {
     pub(crate) meters: Arc<Meters>,
     pub(crate) options: FeedOptions,
     pump: JoinHandle<()>,
+    _watch: Watch,
 }
 
 /// What a feed is made with.
@@ -154,6 +155,7 @@ impl Feed {
             gather: options.gather,
         };
         let pump = tokio::spawn(pump.run());
+        let watch = Watch::over(Arc::clone(&ring));
         Ok(Self {
             shared: Arc::new(Shared {
                 store,
@@ -165,6 +167,7 @@ impl Feed {
                 meters,
                 options,
                 pump,
+                _watch: watch,
             }),
         })
     }

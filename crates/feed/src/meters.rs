@@ -2,9 +2,9 @@
 //! feature. The table is `docs/metrics.md`.
 
 #[cfg(feature = "metrics")]
-pub(crate) use counted::{Behind, Meters};
+pub(crate) use counted::{Behind, Meters, Watch};
 #[cfg(not(feature = "metrics"))]
-pub(crate) use silent::{Behind, Meters};
+pub(crate) use silent::{Behind, Meters, Watch};
 
 /// How a stream ended, as it is counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,14 +21,23 @@ pub enum Ending {
 
 #[cfg(feature = "metrics")]
 mod counted {
+    use std::sync::Arc;
+    use std::time::Duration;
+
     use eventwire_sse::Frame;
     use metrics::{
         Counter, Gauge, Histogram, Unit, counter, describe_counter, describe_gauge,
         describe_histogram, gauge, histogram,
     };
 
+    use tokio::task::JoinHandle;
+
     use super::Ending;
     use crate::locate::GapReason;
+    use crate::ring::Ring;
+
+    /// How often it is looked how far behind streams are.
+    const LOOK_EVERY: Duration = Duration::from_secs(1);
 
     const STREAMS: &str = "eventwire_feed_streams";
     const BEHIND: &str = "eventwire_feed_streams_behind";
@@ -39,6 +48,7 @@ mod counted {
     const CATCH_UPS: &str = "eventwire_feed_catch_ups_total";
     const MISSED: &str = "eventwire_feed_missed_events";
     const WAITED: &str = "eventwire_feed_waited_events";
+    const UNREAD: &str = "eventwire_feed_unread_events";
     const FRAMES: &str = "eventwire_feed_frame_bytes";
     const SENT: &str = "eventwire_feed_sent_bytes_total";
     const PUBLISHED: &str = "eventwire_feed_published_total";
@@ -83,6 +93,28 @@ mod counted {
         }
     }
 
+    /// Looks now and then how far behind streams are, those that nobody reads as well.
+    pub(crate) struct Watch(JoinHandle<()>);
+
+    impl Watch {
+        /// On the tokio runtime this is called in.
+        pub(crate) fn over(ring: Arc<Ring>) -> Self {
+            let unread = gauge!(UNREAD);
+            Self(tokio::spawn(async move {
+                loop {
+                    tokio::time::sleep(LOOK_EVERY).await;
+                    unread.set(ring.most_unread() as f64);
+                }
+            }))
+        }
+    }
+
+    impl Drop for Watch {
+        fn drop(&mut self) {
+            self.0.abort();
+        }
+    }
+
     fn describe() {
         use Unit::{Bytes, Count};
 
@@ -118,6 +150,11 @@ mod counted {
             WAITED,
             Count,
             "How many new events were handed to a stream together."
+        );
+        describe_gauge!(
+            UNREAD,
+            Count,
+            "How many new events wait for the stream that is furthest behind."
         );
         describe_histogram!(
             FRAMES,
@@ -216,10 +253,22 @@ mod counted {
 
 #[cfg(not(feature = "metrics"))]
 mod silent {
+    use std::sync::Arc;
+
     use eventwire_sse::Frame;
 
     use super::Ending;
     use crate::locate::GapReason;
+    use crate::ring::Ring;
+
+    /// Nobody looks.
+    pub(crate) struct Watch;
+
+    impl Watch {
+        pub(crate) fn over(_: Arc<Ring>) -> Self {
+            Self
+        }
+    }
 
     /// Nobody counts.
     pub(crate) struct Meters;

@@ -220,6 +220,12 @@ impl Ring {
         self.live().hub.subscribers()
     }
 
+    /// How many events wait for the follower that is furthest behind.
+    #[cfg(feature = "metrics")]
+    pub(crate) fn most_unread(&self) -> u64 {
+        self.live().hub.most_unread()
+    }
+
     /// How many events are held, and their bytes, about.
     pub(crate) fn held(&self) -> (usize, u64) {
         self.live().hub.held()

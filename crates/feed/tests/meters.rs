@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use eventwire_feed::{Feed, FeedOptions, Follow, From, Look, Present, Views};
 use eventwire_store::{
@@ -159,4 +160,51 @@ fn events_that_are_hidden_have_waited_as_well() {
     });
     let waited = numbers.get("eventwire_feed_waited_events sum");
     assert_eq!(waited, Some(&4.0), "{numbers:#?}");
+}
+
+/// A stream that is not read is found by nothing else.
+#[test]
+fn who_reads_nothing_is_seen_to_be_behind() {
+    let second = Duration::from_millis(1_100);
+    let mut waited = Vec::new();
+    let recorder = DebuggingRecorder::new();
+    let snapshotter = recorder.snapshotter();
+    let unread = || {
+        let numbers = snapshotter.snapshot().into_vec();
+        numbers
+            .into_iter()
+            .find_map(|(key, _, _, value)| match value {
+                DebugValue::Gauge(value) if key.key().name() == "eventwire_feed_unread_events" => {
+                    Some(value.0)
+                }
+                _ => None,
+            })
+    };
+    metrics::with_local_recorder(&recorder, || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build();
+        runtime.unwrap().block_on(async {
+            let store = MemoryStore::new();
+            let feed = Feed::start(store.clone(), FeedOptions::default())
+                .await
+                .unwrap();
+            let follow = Follow::new(Query::all()).from(From::Beginning);
+            let mut streams = [feed.follow(follow.clone()), feed.follow(follow)];
+            for stream in &mut streams {
+                assert!(stream.next().now_or_never().is_none());
+            }
+            for _ in 0..7 {
+                append(&store).await;
+            }
+            while streams[0].next().now_or_never().is_some() {}
+            tokio::time::sleep(second).await;
+            waited.push(unread());
+            while streams[1].next().now_or_never().is_some() {}
+            tokio::time::sleep(second).await;
+            waited.push(unread());
+        });
+    });
+    assert_eq!(waited, [Some(7.0), Some(0.0)]);
 }

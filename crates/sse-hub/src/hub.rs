@@ -86,6 +86,13 @@ impl<K, T> Hub<K, T> {
         self.handle.shared.lock().roster.len()
     }
 
+    /// How many entries wait for the subscription that is furthest behind, those that have left the
+    /// ring included. Takes time in proportion to the number of subscriptions.
+    #[must_use]
+    pub fn most_unread(&self) -> u64 {
+        self.handle.shared.lock().roster.most_unread()
+    }
+
     /// The key of the newest entry, or the floor where there is none: who subscribes after it is
     /// shown only what comes.
     #[must_use]

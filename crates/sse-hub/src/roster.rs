@@ -91,6 +91,12 @@ impl<K> Roster<K> {
         self.seats.len() - self.vacant.len()
     }
 
+    /// How many entries wait for who is furthest behind.
+    pub(crate) fn most_unread(&self) -> u64 {
+        let unread = self.seats.iter().flatten().map(|seat| seat.unread);
+        unread.max().unwrap_or(0)
+    }
+
     pub(crate) fn seat(&mut self, id: SeatId) -> &mut Seat<K> {
         taken(&mut self.seats, id)
     }
