@@ -29,6 +29,10 @@ impl Answer {
     /// [`Offer`] and its body is still the one that was offered: of status 200, not compressed,
     /// and of no length. Else the response as it was, but for the offer.
     ///
+    /// The body is dropped, and whatever was wrapped around it: that somebody has done something to
+    /// it is told by the headers about it alone. A layer whose wrapping is to take place removes the
+    /// offer.
+    ///
     /// # Errors
     /// The response, to be sent by a server as it is.
     pub fn of<B>(mut response: Response<B>) -> Result<Self, Response<B>> {

@@ -311,8 +311,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Shard<S> {
         } else {
             // Before it is written to, so that who is held up leaves as one who has it.
             group.roll.pass();
-            let sent = member.send(&round.chunk, &mut round.copy, now);
-            self.settle(key, sent);
+            match member.send(&round.chunk, &mut round.copy, now) {
+                // It goes without what there is for it.
+                Err(Gone) => self.cut_off(key, Ending::LeftBehind),
+                sent => drop(self.settle(key, sent)),
+            }
         }
         self.round = Some(round);
         true

@@ -8,6 +8,8 @@ use std::time::Duration;
 use eventwire_feed::FeedOptions;
 use eventwire_store::Query;
 use metrics_util::debugging::{DebugValue, DebuggingRecorder};
+use tokio::task::coop::unconstrained;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::world::{Client, NO_HEARTBEAT, World, beginning, paused, settle};
@@ -136,6 +138,44 @@ fn each_client_ends_once_and_as_it_did() {
     );
     // The farewells among them.
     assert!(numbers["eventwire_feed_sent_bytes_total"] > bytes as f64);
+}
+
+#[test]
+fn who_goes_while_others_are_written_to_is_behind_or_is_not() {
+    const CLIENTS: usize = 300;
+    let (numbers, level) = counted(async || {
+        let mut world = World::new(FeedOptions::default()).await;
+        // All are read in one turn.
+        let read = |client: &mut Client| {
+            client.read(1 << 16);
+            client.numbers() == [1]
+        };
+        let connect = |_| world.connect(beginning(Query::all()), 1 << 16, NO_HEARTBEAT);
+        let mut clients: Vec<_> = (0..CLIENTS).map(connect).collect();
+        settle().await;
+        world.append("a", 1).await;
+        let level = loop {
+            yield_now().await;
+            let all = async { clients.iter_mut().map(read).filter(|has| *has).count() };
+            match unconstrained(all).await {
+                0 => {}
+                level => break level,
+            }
+        };
+        assert!(level < CLIENTS, "they are written to in several turns");
+        drop(clients);
+        settle().await;
+        level
+    });
+    let behind = CLIENTS - level;
+    check(
+        &numbers,
+        &[
+            ("streams", 0.0),
+            ("ended_total left", level as f64),
+            ("ended_total left_behind", behind as f64),
+        ],
+    );
 }
 
 #[test]

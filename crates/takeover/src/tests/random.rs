@@ -39,7 +39,7 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => (any::<bool>(), 1..20_usize)
             .prop_map(|(is_of_a, count)| Step::Append { is_of_a, count }),
-        3 => (0..3_usize, any::<bool>(), prop_oneof![1..200_usize, 2000..9000_usize])
+        3 => (0..4_usize, any::<bool>(), prop_oneof![1..200_usize, 2000..9000_usize])
             .prop_map(|(wants, is_live, room)| Step::Connect { wants, is_live, room }),
         6 => (who(), 1..3000_usize).prop_map(|(who, most)| Step::Read { who, most }),
         1 => who().prop_map(|who| Step::Leave { who }),
@@ -64,6 +64,7 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
         Query::all(),
         of_stream("a"),
         of_stream("b").of_types([EventType::new("t").unwrap()]),
+        of_stream("a").or(of_stream("b")),
     ];
     let mut of_streams = [Vec::new(), Vec::new()];
     let mut clients: Vec<Expected> = Vec::new();
@@ -112,7 +113,7 @@ async fn run(steps: Vec<Step>) -> Result<(), TestCaseError> {
             is_live,
         } = expected;
         client.read_all().await;
-        let all = [&everything, &of_streams[0], &of_streams[1]][*wants];
+        let all = [&everything, &of_streams[0], &of_streams[1], &everything][*wants];
         let after = if *is_live { *after } else { 0 };
         let wanted: Vec<u32> = all
             .iter()

@@ -95,9 +95,10 @@ impl World {
     }
 }
 
-/// Time passes only where there is nothing else to do.
+/// Time passes only where there is nothing else to do; a test has its turn after each of a shard's.
 pub(super) fn paused() -> Runtime {
     Builder::new_current_thread()
+        .event_interval(1)
         .enable_time()
         .start_paused(true)
         .build()
