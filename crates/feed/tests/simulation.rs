@@ -63,7 +63,7 @@ fn tag(number: usize) -> Tag {
 }
 
 /// What readers ask for.
-fn queries() -> [Query; 6] {
+fn queries() -> [Query; 8] {
     [
         Query::all(),
         Query::stream(stream(1)),
@@ -71,6 +71,10 @@ fn queries() -> [Query; 6] {
         Query::types([kind(1)]),
         Query::category(Category::new("room").unwrap()).with_tags([tag(1)]),
         Query::stream(stream(0)).of_types([kind(0), kind(2)]),
+        Query::stream(stream(1)).or(Query::types([kind(2)])),
+        Query::stream(stream(0))
+            .of_types([kind(0)])
+            .or(Query::tags([tag(1)])),
     ]
 }
 
@@ -326,6 +330,8 @@ impl World {
             of == 1,
             number % 2 == 1,
             to == 0 && of != 1,
+            to == 1 || of == 2,
+            (to == 0 && of == 0) || number % 2 == 1,
         ];
         let query = queries()
             .iter()
@@ -413,7 +419,7 @@ proptest! {
     fn each_reader_sees_what_matches_once_in_order_or_is_told_of_a_gap(
         ring in 1..9_usize,
         ring_bytes in prop_oneof![Just(u64::MAX), 1..6_000_u64],
-        readers in vec((0..6_usize, 0..5_usize, any::<bool>()), 1..6),
+        readers in vec((0..8_usize, 0..5_usize, any::<bool>()), 1..6),
         steps in vec(step(), 0..120),
     ) {
         simulate(ring, ring_bytes, &readers, &steps);
