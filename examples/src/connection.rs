@@ -29,6 +29,10 @@ use crate::server::Stopping;
 /// How long a client may take to send the head of its request.
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 
+/// How much of what a client does not read may wait in hyper, beside one piece of a body: 400 KiB
+/// unless set. The head of a request may have as much.
+const AHEAD: usize = 16 << 10;
+
 /// How long to wait for the rest of the few bytes that tell the protocol.
 const PAUSE_IN_PREFACE: Duration = Duration::from_millis(5);
 
@@ -96,7 +100,8 @@ impl Connection {
                 let service = TowerToHyperService::new(service);
                 let mut http = http1::Builder::new();
                 http.timer(TokioTimer::new())
-                    .header_read_timeout(HEAD_WITHIN);
+                    .header_read_timeout(HEAD_WITHIN)
+                    .max_buf_size(AHEAD);
                 match self.writers {
                     Some(writers) => {
                         // Whoever has the watcher is waited for.

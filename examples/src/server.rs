@@ -109,7 +109,7 @@ impl Server {
     }
 
     /// Serves until SIGINT or SIGTERM; then takes no more connections and gives those that
-    /// are open a few seconds to end.
+    /// are open a second to end.
     pub async fn run<S, B>(mut self, service: S)
     where
         S: Service<Request<Incoming>, Response = Response<B>> + Clone + Send + 'static,
