@@ -34,12 +34,14 @@ fn lively(gateway: GatewayBuilder) -> GatewayBuilder {
 const LIVELY: SetUp = SetUp {
     gateway: lively,
     is_compressing: false,
+    is_taken_over: false,
 };
 
 /// Its streams end of age.
 const AGEING: SetUp = SetUp {
     gateway: |gateway| lively(gateway).max_age(Duration::from_secs(1)),
     is_compressing: true,
+    is_taken_over: false,
 };
 
 /// A page that listens, and writes down all it hears.
@@ -86,12 +88,16 @@ impl<'a> Listener<'a> {
     }
 }
 
-async fn a_life(engine: Engine) {
+async fn a_life(engine: Engine, is_taken_over: bool) {
     let Some(programs) = Programs::find(engine) else {
         return;
     };
     let browser = Browser::start(&programs).await;
-    let mut upstream = Upstream::start(LIVELY).await;
+    let set_up = SetUp {
+        is_taken_over,
+        ..LIVELY
+    };
+    let mut upstream = Upstream::start(set_up).await;
     let page = Listener::at(&browser, upstream.address(), "/events?from=start").await;
 
     // The first comment opens it, before there is an event.
@@ -235,7 +241,12 @@ macro_rules! browsers {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn a_stream_goes_on_through_all_that_befalls_it() {
-                a_life($engine).await;
+                a_life($engine, false).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn a_stream_that_was_taken_over_goes_on_as_well() {
+                a_life($engine, true).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,7 +1,8 @@
 //! The gateway in this process, which can be away for a while.
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::future::pending;
+use std::net::{Ipv4Addr, Shutdown, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use eventwire::feed::{Feed, FeedOptions};
 use eventwire::gateway::{Gateway, GatewayBody, GatewayBuilder};
 use eventwire::sse_body::compress;
 use eventwire::store::{Append, EventStore, EventType, MemoryStore, NewEvent};
+use eventwire::takeover::{self, Served, WriterOptions, Writers};
 use http::{HeaderMap, Request, Response};
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
@@ -30,6 +32,8 @@ pub(crate) struct SetUp {
     pub(crate) gateway: fn(GatewayBuilder) -> GatewayBuilder,
     /// Whether streams are compressed for who takes it.
     pub(crate) is_compressing: bool,
+    /// Whether streams are taken over from hyper.
+    pub(crate) is_taken_over: bool,
 }
 
 /// Its address and its events outlive it.
@@ -106,7 +110,7 @@ impl Serving {
         let feed = feed.expect("a store in memory can be read");
         let gateway = (set_up.gateway)(Gateway::builder(feed)).build();
         let (reset, is_reset) = watch::channel(());
-        let serving = serve(listener, gateway.clone(), set_up.is_compressing, is_reset);
+        let serving = serve(listener, gateway.clone(), set_up, is_reset);
         let task = tokio::spawn(serving);
         Self {
             gateway,
@@ -116,14 +120,11 @@ impl Serving {
     }
 }
 
-async fn serve(
-    listener: TcpListener,
-    gateway: Gateway,
-    is_compressing: bool,
-    reset: watch::Receiver<()>,
-) {
-    // Dropped with this task, and every connection with it.
+async fn serve(listener: TcpListener, gateway: Gateway, set_up: SetUp, reset: watch::Receiver<()>) {
+    let is_compressing = set_up.is_compressing;
+    // Dropped with this task, and every connection with them.
     let mut connections = JoinSet::new();
+    let writers = Writers::start(WriterOptions::default());
     while let Ok((socket, _)) = listener.accept().await {
         socket.set_nodelay(true).expect("a socket");
         let gateway = gateway.clone();
@@ -137,15 +138,29 @@ async fn serve(
         });
         let mut reset = reset.clone();
         reset.mark_unchanged();
+        let writers = set_up.is_taken_over.then(|| writers.clone());
         connections.spawn(async move {
             let handle = SockRef::from(&socket).try_clone().expect("a handle");
-            let serving = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+            let http = http1::Builder::new();
+            let serving = async {
+                let Some(writers) = writers else {
+                    // Who hangs up is how most streams end.
+                    return drop(http.serve_connection(TokioIo::new(socket), service).await);
+                };
+                let served = takeover::serve(&http, TokioIo::new(socket), service).await;
+                if let Ok(Served::Begun(io, answer)) = served {
+                    writers.write(io.into_inner(), answer);
+                    // It can be reset.
+                    pending::<()>().await;
+                }
+            };
             tokio::select! {
-                // Who hangs up is how most streams end.
-                _ended = serving => {}
+                () = serving => {}
                 _ = reset.changed() => {
                     let set = handle.set_linger(Some(Duration::ZERO));
                     set.expect("an option of every socket");
+                    // Whoever writes to it lets go of it.
+                    drop(handle.shutdown(Shutdown::Read));
                 }
             }
         });
