@@ -6,9 +6,8 @@ use eventwire_store::{AppendError, Appended, EventRef};
 
 use crate::answer::Answer;
 use crate::error::IoFailure;
-use crate::filing::{Filing, Place};
 use crate::format::{FrameBuffer, Note, Placing, frame_bytes, nanoseconds, record_bytes, u64_of};
-use crate::index::{Home, Kept, MemoryIndex, Sealed, SealedIndex};
+use crate::index::{Home, Kept, MemoryIndex, Origin, Sealed, SealedIndex};
 use crate::judge::{Verdict, judge};
 use crate::log::SharedLog;
 use crate::meters::Meters;
@@ -16,11 +15,17 @@ use crate::number;
 use crate::request::Request;
 use crate::segment::{FRAMES_FROM, Room, Tail};
 use crate::shown::{Beacon, Shown};
+use crate::state::State;
 use crate::storage::shortage;
+use crate::work::Place;
 
 /// The part of what is enough for an index that is worth one when the store is closed; less is
 /// read faster than it is written.
 const REST: usize = 16;
+
+/// Indexes that may wait for their first files. What they have is read when the store is opened
+/// after a kill.
+pub(crate) const MOST_UNFILED: usize = 1;
 
 /// When what has run out, room on the disk, say, is worth another try.
 const SHORTAGE_RETRY: Duration = Duration::from_secs(1);
@@ -189,16 +194,26 @@ impl Committer {
         Ok(Room::Ready)
     }
 
-    /// Whether the index in memory has enough to be put into a file, and the one before it has
-    /// been: where files cannot be had, or not as fast, memory holds more rather than more pieces.
+    /// Whether the index in memory has enough to be put into a file, and few others wait for
+    /// theirs: where files cannot be had, memory holds more rather than more pieces.
     fn is_due_to_seal(&self) -> bool {
         let state = self.log.read();
+        self.is_enough(&state) && state.unfiled().count() < MOST_UNFILED
+    }
+
+    /// Whether the index in memory has enough, and cannot be sealed for those that wait; or more of
+    /// them wait than may, for a segment was left.
+    pub(crate) fn is_ahead_of_filing(&self) -> bool {
+        let state = self.log.read();
+        let unfiled = state.unfiled().count();
+        unfiled > MOST_UNFILED || (unfiled == MOST_UNFILED && self.is_enough(&state))
+    }
+
+    fn is_enough(&self, state: &State) -> bool {
         let growth = self.tail.growth();
         let is_enough = state.open.events() >= growth.index_events
             || self.tail.end - self.sealed_to >= growth.index_bytes;
-        is_enough
-            && state.open.events() > 0
-            && !matches!(state.sealed.last(), Some(Sealed::Memory(_)))
+        is_enough && state.open.events() > 0
     }
 
     /// Whether closing the store should leave it an index of what it has in memory.
@@ -227,15 +242,11 @@ impl Committer {
             noted: state.notes.noted(first, last),
             last_frame,
             end: self.tail.end,
+            origin: Origin::Appended,
         };
         state.sealed.push(Sealed::Memory(Arc::new(sealed)));
         drop(state);
         self.sealed_to = self.tail.end;
-    }
-
-    /// What is to be done next about the files of indexes; when is for the caller to choose.
-    pub(crate) fn next_filing(&self) -> Option<Filing> {
-        Filing::next(&self.place)
     }
 
     /// Judges a request, and puts what it writes into the frame and the state.

@@ -4,14 +4,14 @@ use std::vec;
 
 use eventwire_store::Query;
 
-use crate::filing::{Filing, Place};
-use crate::index::{BadIndex, Hidden, Sealed, SealedIndex, Search, View};
+use crate::index::{BadIndex, Hidden, Origin, Sealed, SealedIndex, Search, View};
 use crate::notes::Notes;
 use crate::report::Progress;
 use crate::rewriting::Rewriting;
 use crate::scan::{Frontier, Scan};
 use crate::segment::Segment;
 use crate::state::State;
+use crate::work::{Place, Work, catch_up};
 
 /// What compacting a store came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -111,14 +111,6 @@ pub(crate) fn is_last_concerned(state: &State) -> Result<bool, BadIndex> {
     views.try_fold(false, |found, view| Ok(found || is_concerned(view)?))
 }
 
-/// Does what is to be done about the files of indexes, and removes whole segments.
-fn catch_up(place: &Place) -> io::Result<()> {
-    while let Some(filing) = Filing::next(place) {
-        filing.run()?;
-    }
-    Ok(())
-}
-
 /// The segments that were left.
 fn left(state: &State) -> Vec<Arc<Segment>> {
     let (_, left) = state.segments.split_last().expect("a log has a segment");
@@ -160,15 +152,18 @@ pub(crate) fn dropped_bytes(view: View<'_>, hidden: &Hidden, log_to: u64) -> Res
 
 /// Writes a segment again, where it has anything that was dropped; says whether it had.
 pub(crate) fn rewrite(place: &Place, segment: &Arc<Segment>) -> io::Result<bool> {
-    let _alone = place.alone();
+    let _turn = place.turns.take(Work::Upkeep);
     let log = &place.log;
     let state = log.read();
     let of_segment = |sealed: &&Sealed| Arc::ptr_eq(sealed.segment(), segment);
     let indexes: Vec<Sealed> = state.sealed.iter().filter(of_segment).cloned().collect();
+    let mut unfiled = state.unfiled();
+    let is_unfiled = unfiled.any(|index| Arc::ptr_eq(&index.segment, segment));
+    drop(unfiled);
     let log_to = state.notes.dropped.log_to();
     drop(state);
-    let [index] = &indexes[..] else {
-        // It is gone, or one of its indexes has just been made again.
+    let ([index], false) = (&indexes[..], is_unfiled) else {
+        // It is gone, or an index of it has just been made again or sealed.
         return Ok(false);
     };
     let hidden = log.look_at(index.last(), |_, _, hidden| Ok(hidden));
@@ -195,6 +190,7 @@ pub(crate) fn rewrite(place: &Place, segment: &Arc<Segment>) -> io::Result<bool>
         noted,
         last_frame: last_frame.at,
         end: scanned.at,
+        origin: Origin::Read,
     }));
     log.write().exchange(segment, rewritten, sealed);
     place.storage.sync()?;

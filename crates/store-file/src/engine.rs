@@ -2,7 +2,6 @@ use std::sync::Arc;
 
 use crate::committer::Committer;
 use crate::error::OpenError;
-use crate::filing::Place;
 use crate::format::Label;
 use crate::identity;
 use crate::index::PageCache;
@@ -12,6 +11,7 @@ use crate::segment::Growth;
 use crate::snapshots::Snapshots;
 use crate::storage::Storage;
 use crate::sweep::Sweep;
+use crate::work::Place;
 
 /// The directory of the indexes within that of the store.
 pub(crate) const INDEXES: &str = "indexes";
@@ -53,7 +53,7 @@ impl Engine {
             identity,
             log: Arc::clone(&log),
             fan: growth.index_fan,
-            work: Arc::default(),
+            turns: Arc::default(),
             sweep: sweep.map(Arc::new),
         };
         Ok(Self {

@@ -7,7 +7,9 @@ use eventwire_store::{
 };
 
 use crate::error::{Damage, IoFailure, OpenError};
-use crate::index::{BadIndex, Hidden, PageCache, RecentVersions, Sealed, SealedIndex, View};
+use crate::index::{
+    BadIndex, Hidden, Origin, PageCache, RecentVersions, Sealed, SealedIndex, View,
+};
 use crate::notes::Notes;
 use crate::number;
 use crate::plan::{Bounds, Place, Plan, Stretch};
@@ -128,7 +130,7 @@ impl SharedLog {
         }
     }
 
-    /// Makes an index again, in memory. The writer will put it into a file.
+    /// Makes an index again, in memory. Upkeep will put it into a file.
     ///
     /// # Errors
     /// Where it cannot be made again: its segment cannot be read, or is gone.
@@ -163,6 +165,7 @@ impl SharedLog {
             noted: notes.noted(bad.first(), bad.last()),
             last_frame: bad.last_frame(),
             end: bad.end(),
+            origin: Origin::Read,
         };
         let sealed = Sealed::Memory(Arc::new(sealed));
         self.write().replace(&[bad], sealed);

@@ -4,9 +4,11 @@
 
 use loom::future::block_on;
 use loom::sync::Arc;
+use loom::sync::atomic::{AtomicUsize, Ordering};
 use loom::thread;
 
 use crate::queue::{Commit, Queue, Refused};
+use crate::shift::Shift;
 
 /// Answers each request with how many came before it.
 #[derive(Default)]
@@ -130,5 +132,44 @@ fn closing_refuses_or_answers() {
             Err(refused) => assert_eq!(refused, Refused::Closed),
         }
         assert_eq!(requests, expected);
+    });
+}
+
+/// What two ask for is done when both have left, whoever does it, and by one at a time.
+#[test]
+fn nothing_that_is_asked_for_is_left_undone() {
+    #[derive(Default)]
+    struct Desk {
+        shift: Shift,
+        left: AtomicUsize,
+        at_work: AtomicUsize,
+    }
+
+    impl Desk {
+        fn ask_and_work(&self) {
+            self.left.fetch_add(1, Ordering::Relaxed);
+            if !self.shift.ask() {
+                return;
+            }
+            loop {
+                assert_eq!(self.at_work.fetch_add(1, Ordering::Relaxed), 0);
+                self.left.swap(0, Ordering::Relaxed);
+                self.at_work.fetch_sub(1, Ordering::Relaxed);
+                if !self.shift.goes_on() {
+                    return;
+                }
+            }
+        }
+    }
+
+    loom::model(|| {
+        let desk = Arc::new(Desk::default());
+        let other = thread::spawn({
+            let desk = Arc::clone(&desk);
+            move || desk.ask_and_work()
+        });
+        desk.ask_and_work();
+        other.join().expect("it does not panic");
+        assert_eq!(desk.left.load(Ordering::Relaxed), 0);
     });
 }

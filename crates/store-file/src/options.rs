@@ -38,8 +38,8 @@ impl FileOptions {
                 least_ahead: 256 << 10,
                 most_ahead: 8 << 20,
                 reserve: 64 << 10,
-                index_events: 32 << 10,
-                index_bytes: 12 << 20,
+                index_events: 16 << 10,
+                index_bytes: 6 << 20,
                 index_fan: 8,
             },
             reads: Reads::Copied,
@@ -111,7 +111,7 @@ impl FileOptions {
 
     /// Opens the store in a directory, which is made where it does not exist.
     ///
-    /// Blocks while it reads what no index has: after a kill the last megabytes of the log,
+    /// Blocks while it reads what no index has: after a kill the last 12 MiB of the log at most or so,
     /// and segments whose index is missing.
     ///
     /// # Errors

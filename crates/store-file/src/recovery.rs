@@ -4,7 +4,9 @@ use std::sync::Arc;
 use crate::error::{Damage, OpenError};
 use crate::format::{Kind, Label, u64_of};
 use crate::identity::read_label;
-use crate::index::{self, FileIndex, PageCache, Remainder, Sealed, SealedIndex, remainder_name};
+use crate::index::{
+    self, FileIndex, Origin, PageCache, Remainder, Sealed, SealedIndex, remainder_name,
+};
 use crate::notes::Notes;
 use crate::parts::Parts;
 use crate::scan::{End, Frontier, Scan, Scanned, WholeFrame};
@@ -232,6 +234,7 @@ impl Found {
             noted: notes.noted(first, last),
             last_frame: last_frame.at,
             end: scanned.at,
+            origin: Origin::Read,
         })));
         Ok(())
     }

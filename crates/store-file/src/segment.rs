@@ -20,8 +20,8 @@ pub(crate) struct Growth {
     /// Beside that, what is kept for commits that give room back: on a full disk events can be
     /// dropped.
     pub(crate) reserve: u64,
-    /// What the index in memory holds before it goes to a file: so much is read when the store is
-    /// opened after the process was killed.
+    /// What the index in memory holds before it goes to a file. As much may be on its way there,
+    /// and all of it is read when the store is opened after the process was killed.
     pub(crate) index_events: usize,
     pub(crate) index_bytes: u64,
     /// Indexes of one segment that are merged at a time while it is written to.

@@ -4,7 +4,8 @@ use eventwire_store::{Appended, IdempotencyKey, Query, StreamName, Version};
 
 use crate::dropped::News;
 use crate::index::{
-    BadIndex, FileIndex, Hidden, Kept, MemoryIndex, RecentVersions, Remainder, Sealed, Search, View,
+    BadIndex, FileIndex, Hidden, Kept, MemoryIndex, Origin, RecentVersions, Remainder, Sealed,
+    SealedIndex, Search, View,
 };
 use crate::notes::Notes;
 use crate::segment::Segment;
@@ -103,6 +104,13 @@ impl State {
             .partition_point(|segment| segment.first <= last);
         self.remainders = remainders;
         self.segments.drain(..gone).collect()
+    }
+
+    /// The indexes that the writer has sealed and that have no file yet, the last first. They are
+    /// the last of all, for they get their files in their order.
+    pub(crate) fn unfiled(&self) -> impl Iterator<Item = &Arc<SealedIndex>> {
+        let sealed = self.sealed.iter().rev().map_while(Sealed::in_memory);
+        sealed.take_while(|sealed| sealed.origin == Origin::Appended)
     }
 
     /// The number of the sealed index that holds a position; none where the open one does.

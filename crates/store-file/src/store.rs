@@ -21,7 +21,6 @@ use crate::compaction::{Compacted, Compaction, is_last_concerned};
 use crate::copy::Copy;
 use crate::engine::Engine;
 use crate::error::OpenError;
-use crate::filing::Place;
 use crate::format::{Checkpoint, Label, Trim};
 use crate::log::SharedLog;
 use crate::number;
@@ -36,6 +35,7 @@ use crate::snapshots::Snapshots;
 use crate::storage::{Disk, LockError, Storage};
 use crate::sweep::Sweep;
 use crate::trimming::Trimming;
+use crate::work::Place;
 use crate::writer::{Clerk, Writer};
 
 /// The store in a directory.
@@ -76,7 +76,7 @@ struct Handle {
 impl FileStore {
     /// Opens the store in a directory, which is made where it does not exist.
     ///
-    /// Blocks while it reads what no index has: after a kill the last megabytes of the log,
+    /// Blocks while it reads what no index has: after a kill the last 12 MiB of the log at most or so,
     /// and segments whose index is missing; and while another process opens it, which then has it.
     /// [`FileOptions`] has more to set.
     ///
@@ -106,7 +106,7 @@ impl FileStore {
         )?;
         // It has said now how far the log is shown.
         drop(unsaid);
-        let queue = Arc::new(Queue::new(Clerk::new(engine.committer)));
+        let queue = Arc::new(Queue::new(Clerk::new(engine.committer, &engine.place)));
         let writer = Writer::start(Arc::clone(&queue))
             .map_err(OpenError::io("starting the writer of", "."))?;
         Ok(Self {

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use eventwire_store::ReadError;
 
 use crate::compaction::{count_dropped, dropped_bytes, rewrite};
-use crate::filing::Place;
 use crate::segment::{FRAMES_FROM, Segment};
 use crate::state::State;
+use crate::work::Place;
 
 /// Looks, beside the writer, for segments that have dropped so much that they are worth being
 /// rewritten, and rewrites them, one at a time.
@@ -42,14 +42,23 @@ impl Sweep {
         self.is_over.store(true, Ordering::Relaxed);
     }
 
-    /// Whether there is anything that was not looked at.
+    /// Whether there is anything that was not looked at, and each segment that was left has all
+    /// its indexes in files.
     pub(crate) fn is_due(&self, state: &State) -> bool {
-        !self.is_over.load(Ordering::Relaxed) && self.seen().at != Some(place_of(state))
+        let open = state.segments.last().map(|last| last.first);
+        let mut unfiled = state.unfiled();
+        !self.is_over.load(Ordering::Relaxed)
+            && self.seen().at != Some(place_of(state))
+            && unfiled.all(|index| Some(index.segment.first) == open)
     }
 
-    /// Rewrites the first segment that is worth it, or finds that there is none.
-    pub(crate) fn step(&self, place: &Place) {
+    /// Rewrites the first segment that is worth it, or finds that there is none; says whether it
+    /// had to look.
+    pub(crate) fn step(&self, place: &Place) -> bool {
         let state = place.log.read();
+        if !self.is_due(&state) {
+            return false;
+        }
         let at = place_of(&state);
         let (_, left) = state.segments.split_last().expect("a log has a segment");
         let left = left.to_vec();
@@ -59,13 +68,14 @@ impl Sweep {
             // `compact` says why.
             if matches!(self.weigh(place, segment), Ok(true)) {
                 drop(rewrite(place, segment));
-                return;
+                return true;
             }
         }
         let mut seen = self.seen();
         let is_left = |first: &u64, _: &mut u64| left.iter().any(|it| it.first == *first);
         seen.weighed.retain(is_left);
         seen.at = Some(at);
+        true
     }
 
     /// Whether more of a segment was dropped than when it was weighed last, and that is enough.

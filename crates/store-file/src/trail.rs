@@ -9,7 +9,7 @@ use crate::engine::INDEXES;
 use crate::error::{Damage, OpenError};
 use crate::format::{Kind, Label};
 use crate::identity::{self, read_label};
-use crate::index::{FileIndex, MemoryIndex, PageCache, Sealed, SealedIndex};
+use crate::index::{FileIndex, MemoryIndex, Origin, PageCache, Sealed, SealedIndex};
 use crate::log::SharedLog;
 use crate::notes::Notes;
 use crate::number;
@@ -230,6 +230,7 @@ impl Trail {
                 noted: state.notes.noted(first, last),
                 last_frame,
                 end: state.shown.end,
+                origin: Origin::Read,
             };
             state.sealed.push(Sealed::Memory(Arc::new(sealed)));
         }

@@ -4,8 +4,10 @@ use std::thread::{self, JoinHandle, ThreadId};
 
 use crate::answer::Answer;
 use crate::committer::Committer;
+use crate::filer::Filer;
 use crate::queue::{Commit, Queue};
 use crate::request::Request;
+use crate::work::Place;
 
 /// The thread that commits what the queue holds, where no caller does.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ impl Writer {
     }
 }
 
-/// A committer, and who puts indexes into files for it.
+/// A committer, and who works on the files beside it.
 #[derive(Debug)]
 pub(crate) struct Clerk {
     committer: Committer,
@@ -54,16 +56,16 @@ pub(crate) struct Clerk {
 }
 
 impl Clerk {
-    pub(crate) fn new(committer: Committer) -> Self {
-        let mut filer = Filer::default();
-        filer.look(&committer);
+    pub(crate) fn new(committer: Committer, place: &Place) -> Self {
+        let filer = Filer::new(place);
+        filer.look();
         Self { committer, filer }
     }
 
     /// Leaves behind what makes the next opening fast.
     fn finish(mut self) {
         self.committer.seal_rest();
-        self.filer.finish(&self.committer);
+        self.filer.finish();
     }
 }
 
@@ -77,47 +79,12 @@ impl Commit for Clerk {
     }
 
     fn commit(&mut self, requests: &[Box<Request>]) -> Vec<Answer> {
+        // What has no file is read when the store is opened after a kill, and that is bounded.
+        if self.committer.is_ahead_of_filing() {
+            self.filer.wait();
+        }
         let answers = self.committer.commit(requests);
-        self.filer.look(&self.committer);
+        self.filer.look();
         answers
-    }
-}
-
-/// Writes indexes to files beside the writer, one at a time.
-#[derive(Debug, Default)]
-struct Filer {
-    thread: Option<JoinHandle<io::Result<()>>>,
-    /// After a failure indexes stay in memory until the store is opened again.
-    has_failed: bool,
-}
-
-impl Filer {
-    /// Begins with the next index, unless it is at one.
-    fn look(&mut self, committer: &Committer) {
-        if let Some(thread) = self.thread.take_if(|thread| thread.is_finished()) {
-            self.has_failed |= !matches!(thread.join(), Ok(Ok(())));
-        }
-        if self.thread.is_some() || self.has_failed {
-            return;
-        }
-        if let Some(filing) = committer.next_filing() {
-            let thread = thread::Builder::new().name("eventwire-filer".to_owned());
-            match thread.spawn(move || filing.run_all()) {
-                Ok(thread) => self.thread = Some(thread),
-                Err(_) => self.has_failed = true,
-            }
-        }
-    }
-
-    /// Writes what is left, so that the next opening need not read those segments.
-    fn finish(mut self, committer: &Committer) {
-        if let Some(thread) = self.thread.take() {
-            self.has_failed |= !matches!(thread.join(), Ok(Ok(())));
-        }
-        while !self.has_failed
-            && let Some(filing) = committer.next_filing()
-        {
-            self.has_failed = filing.run().is_err();
-        }
     }
 }

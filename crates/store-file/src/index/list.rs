@@ -288,7 +288,7 @@ mod tests {
     use super::*;
     use crate::format::Noted;
     use crate::index::term::Term;
-    use crate::index::{MemoryIndex, PageCache, SealedIndex, write};
+    use crate::index::{MemoryIndex, Origin, PageCache, SealedIndex, write};
     use crate::segment::{FRAMES_FROM, Segment};
     use crate::storage::simulated::Simulated;
     use eventwire_store::{EventRef, EventType};
@@ -314,6 +314,7 @@ mod tests {
         let sealed = SealedIndex {
             segment: Arc::clone(&segment),
             end: 0,
+            origin: Origin::Appended,
             index,
             noted: Noted::default(),
             last_frame: FRAMES_FROM,

@@ -76,6 +76,16 @@ pub(crate) struct SealedIndex {
     pub(crate) last_frame: u64,
     /// Where that frame ends.
     pub(crate) end: u64,
+    pub(crate) origin: Origin,
+}
+
+/// What an index in memory was made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// Of what the writer appended: it never had a file.
+    Appended,
+    /// Of its segment.
+    Read,
 }
 
 impl MemoryIndex {

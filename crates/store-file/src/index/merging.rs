@@ -344,7 +344,7 @@ impl<'a> Head<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::index::{Kept, MemoryIndex, PageCache, SealedIndex, write};
+    use crate::index::{Kept, MemoryIndex, Origin, PageCache, SealedIndex, write};
     use crate::segment::{FRAMES_FROM, Segment};
     use crate::storage::simulated::Simulated;
     use eventwire_store::{EventRef, EventType, Fingerprint, IdempotencyKey, StreamName, Tag};
@@ -393,6 +393,7 @@ mod tests {
             noted: Noted::default(),
             last_frame: FRAMES_FROM,
             end: 0,
+            origin: Origin::Appended,
         };
         write(directory, &sealed).unwrap();
         let cache = Arc::new(PageCache::default());

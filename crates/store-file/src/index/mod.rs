@@ -36,7 +36,7 @@ pub(crate) use cache::PageCache;
 pub(crate) use file::{BadIndex, FileIndex, first_in, name};
 pub(crate) use hidden::Hidden;
 pub(crate) use keys::Kept;
-pub(crate) use memory::{Home, MemoryIndex, SealedIndex, Slot};
+pub(crate) use memory::{Home, MemoryIndex, Origin, SealedIndex, Slot};
 pub(crate) use merging::{MergeError, merge};
 pub(crate) use recent::RecentVersions;
 pub(crate) use remainder::{Remainder, remainder_first_in, remainder_name, write_remainder};

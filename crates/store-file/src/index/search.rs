@@ -208,7 +208,7 @@ impl Next {
 mod tests {
     use super::*;
     use crate::format::Noted;
-    use crate::index::{FileIndex, MemoryIndex, PageCache, SealedIndex, write};
+    use crate::index::{FileIndex, MemoryIndex, Origin, PageCache, SealedIndex, write};
     use crate::segment::{FRAMES_FROM, Segment};
     use crate::storage::simulated::Simulated;
     use eventwire_store::{Category, EventRef, EventType, StreamName, Tag};
@@ -270,6 +270,7 @@ mod tests {
         let sealed = SealedIndex {
             segment: Arc::clone(&segment),
             end: 0,
+            origin: Origin::Appended,
             index,
             noted: Noted::default(),
             last_frame: FRAMES_FROM,

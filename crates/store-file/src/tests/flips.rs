@@ -168,7 +168,7 @@ fn answers(engine: &Engine) -> Vec<Vec<String>> {
 #[test]
 fn an_index_is_not_made_of_a_segment_that_is_cut_short() {
     let mut ended_in_a_checkpoint = 0;
-    for seed in 0..30 {
+    for seed in 0..60 {
         let (medium, workload) = carried_out(seed, Workload::that_keeps_all(seed), 12);
         let engine = open(&medium).expect("nothing fails");
         let indexes = medium.within("indexes");

@@ -7,6 +7,7 @@ mod account;
 mod backup;
 mod compacted;
 mod faults;
+mod filing;
 mod flips;
 mod following;
 mod indexes;

@@ -1,10 +1,11 @@
+mod choices;
+
 use std::io;
 use std::sync::Arc;
 
 use eventwire_store::{
-    Actual, Append, AppendError, Appended, Category, Conflict, Consumer, EventType, IdempotencyKey,
-    NewEvent, Position, Query, ReadOptions, RecordedEvent, Snapshot, SnapshotName, StreamName, Tag,
-    Version,
+    Actual, Append, AppendError, Appended, Category, Conflict, Consumer, EventType, NewEvent,
+    Position, Query, ReadOptions, RecordedEvent, Snapshot, SnapshotName, StreamName, Tag, Version,
 };
 
 use super::account::{Account, Checkpoints};
@@ -12,7 +13,7 @@ use super::reading::{Payloads, events, payload_of};
 use crate::compaction::{Compacted, Compaction};
 use crate::engine::Engine;
 use crate::error::OpenError;
-use crate::format::{Checkpoint, Trim, in_memory};
+use crate::format::{Trim, in_memory};
 use crate::log::SharedLog;
 use crate::number;
 use crate::reader::LogReader;
@@ -21,9 +22,10 @@ use crate::segment::Growth;
 use crate::storage::simulated::Simulated;
 use crate::sweep::Sweep;
 use crate::trimming::Trimming;
+use crate::work::catch_up;
 
 /// Small, so that a short run makes space often and begins several segments.
-const GROWTH: Growth = Growth {
+pub(super) const GROWTH: Growth = Growth {
     limit: 6000,
     least_ahead: 700,
     most_ahead: 2100,
@@ -410,88 +412,6 @@ impl Workload {
         }
         self.certain.fill_dropped(engine.log.shown());
     }
-
-    fn append(&mut self) -> Append {
-        if self.random.u8(..) < 20
-            && let Some((append, _)) = self.keyed.first()
-        {
-            return append.clone();
-        }
-        let number = self.next;
-        self.next += 1;
-        let name = match self.random.u8(..5) {
-            room @ 0..3 => format!("room-{room}"),
-            3 => format!("passing-{}", self.passing),
-            _ => format!("passing-{}", self.random.u64(..=self.passing)),
-        };
-        let mut append = Append::to(StreamName::new(name).expect("a name"));
-        for event in 0..self.random.usize(1..4) {
-            append = append.event(self.event(number, event));
-        }
-        if self.random.u8(..) < 80 {
-            append = append.key(IdempotencyKey::new(format!("key-{number}")).expect("a key"));
-        }
-        if self.random.u8(..) < 80 {
-            let (consumer, position) = self.move_forward();
-            append = append.consumed(consumer, position);
-        }
-        append
-    }
-
-    /// A consumer and a place; not always forward for one that was in doubt, or in a group.
-    fn move_forward(&mut self) -> (Consumer, Position) {
-        let consumer = consumers()
-            .nth(self.random.usize(..3))
-            .expect("there are three");
-        let at = self.certain.checkpoints.get(&consumer);
-        let at = at.copied().unwrap_or_default();
-        let forward = self.random.u64(1..9);
-        let position = Position::from_parts(0, at.to_parts().1 + forward);
-        (consumer, position)
-    }
-
-    /// Of the log, of a stream, or of a stream that is there no more from then on.
-    fn trim(&mut self) -> Trim {
-        let last = self.certain.last();
-        let room = format!("room-{}", self.random.u8(..3));
-        let stream = StreamName::new(room).expect("a name");
-        match self.random.u8(..4) {
-            0 => Trim::Log {
-                to: self.random.u64(..=last),
-            },
-            1 if self.certain.versions.contains_key(&self.passing()) => {
-                let stream = self.passing();
-                self.passing += 1;
-                Trim::Deletion { stream, to: 0 }
-            }
-            _ => Trim::Stream {
-                stream,
-                to: self.random.u64(..=last),
-            },
-        }
-    }
-
-    fn passing(&self) -> StreamName {
-        passing(self.passing)
-    }
-
-    fn checkpoint(&mut self) -> Checkpoint {
-        let (consumer, position) = self.move_forward();
-        let at = (self.random.u8(..4) > 0).then_some(position);
-        Checkpoint { consumer, at }
-    }
-
-    fn event(&mut self, append: u64, event: usize) -> NewEvent {
-        // Mostly within one sector, sometimes over several.
-        let length = match self.random.u8(..8) {
-            0 => self.random.usize(500..2500),
-            _ => self.random.usize(..90),
-        };
-        let payload = format!("{append}.{event} {}", "x".repeat(length));
-        let event_type = EventType::new("posted").expect("a type");
-        let tag = Tag::new(format!("by:{}", self.random.u8(..4))).expect("a tag");
-        NewEvent::new(event_type, payload).tag(tag)
-    }
 }
 
 fn rooms() -> impl Iterator<Item = StreamName> {
@@ -528,11 +448,7 @@ fn snapshot(events: u64) -> Snapshot {
 
 /// Puts indexes into files, as far as the medium lets it.
 pub(super) fn file_indexes(engine: &Engine) {
-    while let Some(filing) = engine.committer.next_filing() {
-        if filing.run().is_err() {
-            return;
-        }
-    }
+    drop(catch_up(&engine.place));
 }
 
 /// Takes out of the files what was dropped.

@@ -1,0 +1,60 @@
+use crate::sync::Mutex;
+
+/// Whether somebody is at work, and was told meanwhile that there is more: so that nothing is left
+/// undone that was asked for, and nobody works beside another.
+#[derive(Debug, Default)]
+pub(crate) struct Shift {
+    stage: Mutex<Stage>,
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    #[default]
+    Idle,
+    AtWork,
+    /// At work, and there may be more than was found.
+    ToldOfMore,
+    /// Something failed: nobody works any more.
+    Over,
+}
+
+impl Shift {
+    /// Says that there is something to do. Who is told so has to begin with it, or to end the
+    /// shift.
+    pub(crate) fn ask(&self) -> bool {
+        self.change(|stage| match stage {
+            Stage::Idle => (Stage::AtWork, true),
+            Stage::AtWork | Stage::ToldOfMore => (Stage::ToldOfMore, false),
+            Stage::Over => (Stage::Over, false),
+        })
+    }
+
+    /// Whether who is at work, and has found nothing left to do, has to look once more.
+    pub(crate) fn goes_on(&self) -> bool {
+        self.change(|stage| match stage {
+            Stage::Idle | Stage::AtWork => (Stage::Idle, false),
+            Stage::ToldOfMore => (Stage::AtWork, true),
+            Stage::Over => (Stage::Over, false),
+        })
+    }
+
+    /// Has nobody work any more.
+    pub(crate) fn end(&self) {
+        self.change(|_| (Stage::Over, ()));
+    }
+
+    /// Whether it was ended.
+    pub(crate) fn is_over(&self) -> bool {
+        self.change(|stage| (stage, stage == Stage::Over))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(Stage) -> (Stage, T)) -> T {
+        let mut stage = self
+            .stage
+            .lock()
+            .expect("no code panics while it holds the stage");
+        let (next, told) = change(*stage);
+        *stage = next;
+        told
+    }
+}

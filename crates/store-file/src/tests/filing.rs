@@ -1,0 +1,94 @@
+use std::sync::Arc;
+use std::thread;
+
+use eventwire_store::{Append, EventType, NewEvent, StreamName};
+
+use super::workload::{GROWTH, open};
+use crate::committer::MOST_UNFILED;
+use crate::engine::Engine;
+use crate::log::SharedLog;
+use crate::queue::Queue;
+use crate::request::Request;
+use crate::storage::simulated::Simulated;
+use crate::work::{Place, Work};
+use crate::writer::Clerk;
+
+/// Events that are read when the store is opened after a kill, at most: appends here have one, so
+/// that no index has more than is enough for one.
+const MOST_READ: usize = (MOST_UNFILED + 1) * GROWTH.index_events;
+
+struct Store {
+    place: Place,
+    queue: Arc<Queue<Clerk>>,
+}
+
+impl Store {
+    fn open(medium: &Simulated) -> Self {
+        let engine = open(medium).expect("nothing fails");
+        let Engine {
+            committer, place, ..
+        } = engine;
+        let clerk = Clerk::new(committer, &place);
+        Self {
+            queue: Arc::new(Queue::new(clerk)),
+            place,
+        }
+    }
+
+    /// Appends events, one at a time; after each of them no more would be read than may.
+    fn append(&self, events: usize) {
+        for number in 0..events {
+            let stream = StreamName::new(format!("room-{}", number % 7)).expect("a name");
+            let posted = EventType::new("posted").expect("a name");
+            let append = Append::to(stream).event(NewEvent::new(posted, "hi"));
+            let request = Request::new(append).expect("it is small");
+            let answered = self.queue.push_and_wait(Box::new(request));
+            let (request, answer) = answered.expect("it is open").expect("it is answered");
+            answer.of(&request).expect("nothing fails");
+            let in_no_file = in_no_file(&self.place.log);
+            assert!(
+                in_no_file <= MOST_READ,
+                "{in_no_file} events are in no file"
+            );
+        }
+    }
+}
+
+fn in_no_file(log: &SharedLog) -> usize {
+    let state = log.read();
+    let unfiled = state.unfiled().map(|sealed| sealed.index.events());
+    unfiled.sum::<usize>() + state.open.events()
+}
+
+/// What a kill leaves to be read does not depend on how long merging, removing and rewriting take.
+#[test]
+fn filing_does_not_wait_for_upkeep() {
+    let medium = Simulated::new(7);
+    let store = Store::open(&medium);
+    let at_work = store.place.turns.take(Work::Upkeep);
+    store.append(50 * MOST_READ);
+    assert!(Work::Upkeep.is_due(&store.place), "nothing to be merged");
+    let reopened = open(&medium.copy()).expect("nothing fails");
+    let read = usize::try_from(reopened.recovery.events_read).expect("few");
+    assert!(read <= MOST_READ, "{read} events were read");
+    assert_eq!(reopened.log.read().last(), store.place.log.shown());
+    drop(at_work);
+}
+
+/// Nor on how long a file takes: then appends wait.
+#[test]
+fn appends_wait_for_filing() {
+    let medium = Simulated::new(7);
+    let store = Store::open(&medium);
+    let at_work = store.place.turns.take(Work::Filing);
+    thread::scope(|scope| {
+        let appended = scope.spawn(|| store.append(20 * MOST_READ));
+        while !appended.is_finished() && store.place.log.read().unfiled().count() < MOST_UNFILED {
+            thread::yield_now();
+        }
+        drop(at_work);
+        appended.join().expect("no more was kept than may be");
+    });
+    let events = store.place.log.shown();
+    assert_eq!(usize::try_from(events).expect("few"), 20 * MOST_READ);
+}
