@@ -278,7 +278,7 @@ impl Copy {
         if let Some(end) = self.end_of(segment) {
             return Ok(length == end);
         }
-        let mut window = window(segment)?;
+        let window = window(segment)?;
         let rest = window.used_to(length).map_err(reading(segment))?;
         Ok(length <= window.length() && rest == length)
     }

@@ -110,10 +110,10 @@ impl<'a> Rewriting<'a> {
                 Entry::Append(head) => {
                     buffer.begin_append(head.events, head.identity.as_ref());
                     for _ in 0..head.events {
-                        let rest = reader.rest();
-                        let record = Record::first_in(&rest)?;
+                        let record = Record::first_in(reader.rest())?;
                         self.rewrite_record(record, position, buffer)?;
-                        reader.skip(record.as_bytes().len());
+                        let length = record.as_bytes().len();
+                        reader.skip(length);
                         position += 1;
                     }
                 }

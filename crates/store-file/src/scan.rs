@@ -2,8 +2,8 @@ use bytes::Bytes;
 
 use crate::error::{Damage, OpenError};
 use crate::format::{
-    ALIGNMENT, AppendHead, BodyReader, Entry, FRAME_HEADER_BYTES, FrameHeader, Record,
-    could_be_torn, decode, u64_of,
+    ALIGNMENT, AppendHead, BodyReader, Entry, EventNames, FRAME_HEADER_BYTES, FrameHeader, Record,
+    could_be_torn, u64_of,
 };
 use crate::index::{Kept, MemoryIndex, Sealed};
 use crate::notes::Notes;
@@ -71,6 +71,7 @@ pub(crate) struct Scan<'a> {
     segment: &'a Segment,
     window: Window<'a>,
     index: MemoryIndex,
+    names: EventNames,
     notes: &'a mut Notes,
     at: u64,
     last_frame: Option<WholeFrame>,
@@ -89,6 +90,7 @@ impl<'a> Scan<'a> {
             segment,
             window,
             index: MemoryIndex::new(from.position),
+            names: EventNames::default(),
             notes,
             at: from.at,
             last_frame: None,
@@ -265,23 +267,21 @@ impl<'a> Scan<'a> {
     ) -> Result<(), &'static str> {
         let first = self.index.last() + 1;
         for position in first..first + u64::from(head.events) {
-            let rest = reader.rest();
-            let record = Record::first_in(&rest)?;
+            let record = Record::first_in(reader.rest())?;
+            record.check(position, self.segment.seed)?;
             let length = record.as_bytes().len();
             let offset = self.at + u64_of(FRAME_HEADER_BYTES + reader.at());
             let is_next = if record.is_stub() {
-                record.check(position, self.segment.seed)?;
                 let place = record.place()?;
                 let version = place.as_ref().map(|place| place.version);
                 let before = version.map_or(0, |version| version.get() - 1);
                 let stream = place.as_ref().map(|place| &place.name);
                 self.index.push_stub(stream, before, offset) == version
             } else {
-                let (event, _) = decode(&rest, position, self.segment.seed)?;
-                let version = event.version();
+                let (event, version) = self.names.take_in(reader.body(), record)?;
                 let before = version.map_or(0, |version| version.get() - 1);
                 let bytes = u32::try_from(length).map_err(|_| "an event is too long")?;
-                self.index.push(event.as_ref(), before, offset, bytes) == version
+                self.index.push(event, before, offset, bytes) == version
             };
             if !is_next {
                 return Err("an event does not follow the one before it in its stream");

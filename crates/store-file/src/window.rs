@@ -6,7 +6,11 @@ use crate::format::{in_memory, u64_of};
 use crate::storage::StorageFile;
 
 /// Bytes read at a time.
-const WINDOW_BYTES: u64 = 1 << 20;
+const WINDOW_BYTES: u64 = 256 << 10;
+
+/// Bytes read at a time where zeros are looked for, and looked at before anything is decided.
+const ZEROS_BYTES: usize = 64 << 10;
+const ZERO_BLOCK_BYTES: usize = 4 << 10;
 
 /// A file that does not change, read through a window that moves along.
 #[derive(Debug)]
@@ -46,22 +50,25 @@ impl<'a> Window<'a> {
     fn move_to(&mut self, at: u64, end: u64) -> io::Result<()> {
         let end = end.max(at.saturating_add(WINDOW_BYTES)).min(self.length);
         let length = in_memory(end.saturating_sub(at)).map_err(io::Error::other)?;
-        let mut bytes = vec![0; length];
-        self.file.read_at(&mut bytes, at)?;
+        let mut bytes = Vec::with_capacity(length);
+        self.file.read_more(&mut bytes, length, at)?;
         self.begin = at;
         self.bytes = bytes.into();
         Ok(())
     }
 
     /// Where the zeros begin that the file ends with; `from` where there is nothing else.
-    pub(crate) fn used_to(&mut self, from: u64) -> io::Result<u64> {
-        static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+    pub(crate) fn used_to(&self, from: u64) -> io::Result<u64> {
         let mut used_to = from;
         let mut at = from;
+        // There is mostly nothing, and much of it: it goes through a buffer that stays near.
+        let mut bytes = Vec::with_capacity(ZEROS_BYTES);
         while at < self.length {
-            let bytes = self.get_up_to(at, ZEROS.len())?;
-            // Compared at once: there is mostly nothing, and much of it.
-            if bytes != ZEROS[..bytes.len()]
+            let length = in_memory(self.length - at).map_err(io::Error::other)?;
+            bytes.clear();
+            self.file
+                .read_more(&mut bytes, length.min(ZEROS_BYTES), at)?;
+            if !is_zero(&bytes)
                 && let Some(last) = bytes.iter().rposition(|&byte| byte != 0)
             {
                 used_to = at + u64_of(last) + 1;
@@ -70,4 +77,10 @@ impl<'a> Window<'a> {
         }
         Ok(used_to)
     }
+}
+
+/// Whether all bytes are zero, many at a time.
+fn is_zero(bytes: &[u8]) -> bool {
+    let mut blocks = bytes.chunks(ZERO_BLOCK_BYTES);
+    blocks.all(|block| block.iter().fold(0, |all, &byte| all | byte) == 0)
 }

@@ -55,9 +55,14 @@ impl BodyReader {
         Self { body, at: 0 }
     }
 
+    /// The whole body.
+    pub(crate) fn body(&self) -> &Bytes {
+        &self.body
+    }
+
     /// What has not been read.
-    pub(crate) fn rest(&self) -> Bytes {
-        self.body.slice(self.at..)
+    pub(crate) fn rest(&self) -> &[u8] {
+        &self.body[self.at..]
     }
 
     /// How much has been read.

@@ -9,6 +9,7 @@ mod decoder;
 mod frame;
 mod index;
 mod label;
+mod names;
 mod note;
 mod noted;
 mod page;
@@ -26,6 +27,7 @@ pub(crate) use frame::{
 };
 pub(crate) use index::{IndexHead, LISTING_BYTES, Listing, ListingKind, Section, Sections};
 pub(crate) use label::{FORMAT_VERSION, Kind, LABEL_BYTES, Label, LabelError};
+pub(crate) use names::EventNames;
 pub(crate) use note::{Checkpoint, Note, Trim};
 pub(crate) use noted::{Noted, NotedEntry, NotedWriter, noted_behind};
 pub(crate) use page::{
@@ -33,7 +35,7 @@ pub(crate) use page::{
 };
 pub(crate) use places::{decode_places, encode_places};
 pub(crate) use record::{
-    FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, Tags, decode, encode_stub, nanoseconds,
+    FIXED_BYTES as RECORD_FIXED_BYTES, Placing, Record, Tags, encode_stub, nanoseconds,
     record_bytes,
 };
 

@@ -1,10 +1,10 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
-use eventwire_store::{NewEventParts, RecordedEvent, StreamName, StreamPlace, Uuid, Version};
+use eventwire_store::{NewEventParts, StreamName, StreamPlace, Uuid, Version};
 
 use super::checksum::{Part, Seed};
-use super::{Decoder, u32_of, usize_of};
+use super::{u32_of, usize_of};
 
 /// The part of a record whose length does not vary.
 pub(crate) const FIXED_BYTES: usize = 52;
@@ -310,22 +310,6 @@ pub(super) const NO_NAME: &str = "a name of an event is not one";
 pub(super) const NO_PLACE: &str =
     "an event has a stream without a version, or a version without a stream";
 
-/// The event whose record begins `bytes`, and the record's length. Metadata and payload are
-/// slices of `bytes`, and so are long names.
-///
-/// # Errors
-/// What is wrong with the record.
-pub(crate) fn decode(
-    bytes: &Bytes,
-    position: u64,
-    seed: Seed,
-) -> Result<(RecordedEvent, usize), &'static str> {
-    let record = Record::first_in(bytes)?;
-    record.check(position, seed)?;
-    let event = Decoder::new(bytes).event(record, position)?;
-    Ok((event, record.as_bytes().len()))
-}
-
 /// Writes the stub of an event at the end of `out`.
 pub(crate) fn encode_stub(
     place: Option<&StreamPlace>,
@@ -360,11 +344,35 @@ pub(crate) fn nanoseconds(at: SystemTime) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use eventwire_store::{EventType, NewEvent, Position, Tag};
+    use crate::format::{Decoder, EventNames};
+    use eventwire_store::{EventType, NewEvent, Position, RecordedEvent, Tag};
     use proptest::prelude::*;
 
     fn seed() -> Seed {
         Seed::new(Uuid::from_u128(7), 1)
+    }
+
+    /// The event whose record begins `bytes`, and the record's length. Its names are read in both
+    /// ways.
+    fn decode(
+        bytes: &Bytes,
+        position: u64,
+        seed: Seed,
+    ) -> Result<(RecordedEvent, usize), &'static str> {
+        let record = Record::first_in(bytes)?;
+        record.check(position, seed)?;
+        let event = Decoder::new(bytes).event(record, position);
+        let mut names = EventNames::default();
+        match (names.take_in(bytes, record), &event) {
+            (Ok((names, version)), Ok(event)) => {
+                assert_eq!(version, event.version());
+                assert_eq!(names.stream, event.stream_name());
+                assert_eq!(names.event_type, &event.event_type);
+                assert_eq!(names.tags, &event.tags[..]);
+            }
+            (names, event) => assert!(names.is_err() && event.is_err()),
+        }
+        Ok((event?, record.as_bytes().len()))
     }
 
     fn encoded(event: &NewEvent, placing: &Placing) -> Bytes {
