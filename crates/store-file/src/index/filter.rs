@@ -1,3 +1,5 @@
+use crate::format::u64_of;
+
 /// Says for sure that a name is not in an index, and mostly when it is not (a blocked Bloom
 /// filter: Putze, Sanders, Singler 2007).
 #[derive(Debug)]
@@ -6,7 +8,7 @@ pub(super) struct Filter {
 }
 
 /// What one look touches: a line of the processor's cache.
-const BLOCK_BYTES: usize = 64;
+pub(super) const BLOCK_BYTES: usize = 64;
 
 /// One name in some hundred that are not there is looked up in vain.
 const BITS_PER_NAME: usize = 10;
@@ -32,8 +34,11 @@ impl Filter {
 
     /// Puts the name with this hash in.
     pub(super) fn insert(&mut self, hash: u64) {
-        for (byte, mask) in places(hash, self.bytes.len() / BLOCK_BYTES) {
-            self.bytes[byte] |= mask;
+        let (blocks, _) = self.bytes.as_chunks_mut::<BLOCK_BYTES>();
+        let number = block(hash, u64_of(blocks.len()));
+        let block = &mut blocks[usize::try_from(number).expect("one of those in memory")];
+        for (byte, mask) in places(hash) {
+            block[byte] |= mask;
         }
     }
 
@@ -49,20 +54,37 @@ impl Filter {
 
     /// False only where no name has this hash.
     pub(super) fn may_hold(&self, hash: u64) -> bool {
-        let blocks = self.bytes.len() / BLOCK_BYTES;
-        places(hash, blocks).all(|(byte, mask)| self.bytes[byte] & mask != 0)
+        let (blocks, _) = self.bytes.as_chunks();
+        let number = block(hash, u64_of(blocks.len()));
+        let block = &blocks[usize::try_from(number).expect("one of those in memory")];
+        Self::block_may_hold(block, hash)
+    }
+
+    /// Where the block of a hash begins in a filter of so many bytes.
+    pub(super) fn block_at(hash: u64, bytes: u64) -> u64 {
+        let block_bytes = u64_of(BLOCK_BYTES);
+        block(hash, bytes / block_bytes) * block_bytes
+    }
+
+    /// The same as [`may_hold`](Self::may_hold), of the block of the hash alone.
+    pub(super) fn block_may_hold(block: &[u8; BLOCK_BYTES], hash: u64) -> bool {
+        places(hash).all(|(byte, mask)| block[byte] & mask != 0)
     }
 }
 
-/// The bytes and bits of a hash, all in one block.
-fn places(hash: u64, blocks: usize) -> impl Iterator<Item = (usize, u8)> {
-    let [block, bits] = [hash >> 32, hash & 0xffff_ffff];
-    let blocks = u64::try_from(blocks).expect("a length fits 64 bits");
-    let block = usize::try_from((block * blocks) >> 32).expect("below the number of blocks");
+/// The number of the block of a hash, of so many.
+fn block(hash: u64, blocks: u64) -> u64 {
+    let product = u128::from(hash >> 32) * u128::from(blocks);
+    u64::try_from(product >> 32).expect("below the number of blocks")
+}
+
+/// The bytes and bits of a hash in its block.
+fn places(hash: u64) -> impl Iterator<Item = (usize, u8)> {
+    let bits = hash & 0xffff_ffff;
     FACTORS.into_iter().map(move |factor| {
         let bit = (bits.wrapping_mul(factor.into()) & 0xffff_ffff) >> 23;
         let byte = usize::try_from(bit / 8).expect("nine bits, less three");
-        (block * BLOCK_BYTES + byte, 1 << (bit % 8))
+        (byte, 1 << (bit % 8))
     })
 }
 
@@ -79,7 +101,14 @@ mod tests {
         assert!(held.iter().all(|&hash| filter.may_hold(hash)));
         let kept = Filter::from_bytes(filter.as_bytes().to_vec()).unwrap();
         let wrong = (0..10_000)
-            .filter(|_| kept.may_hold(random.u64(..)))
+            .filter(|_| {
+                let hash = random.u64(..);
+                let at = Filter::block_at(hash, u64_of(kept.bytes.len()));
+                let block = kept.bytes[usize::try_from(at).unwrap()..].first_chunk();
+                let may_hold = Filter::block_may_hold(block.unwrap(), hash);
+                assert_eq!(may_hold, kept.may_hold(hash));
+                may_hold
+            })
             .count();
         assert!(wrong < 300, "{wrong} of 10,000");
     }

@@ -1,3 +1,6 @@
+mod lookup;
+
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -35,8 +38,10 @@ pub(crate) struct FileIndex {
     id: IndexId,
     /// All of it, where it is read so; made when it is first needed.
     mapped: OnceLock<Option<MappedPages>>,
-    /// Read when it is first needed.
+    /// Read when it has been looked into often enough.
     filter: OnceLock<Filter>,
+    /// How often it was looked into where it lies.
+    looks: AtomicU32,
     pub(super) hidden: KnownHidden,
 }
 
@@ -99,6 +104,7 @@ impl FileIndex {
             id: cache.register(),
             mapped: OnceLock::new(),
             filter: OnceLock::new(),
+            looks: AtomicU32::new(0),
             hidden: KnownHidden::default(),
         })
     }
@@ -120,6 +126,7 @@ impl FileIndex {
             id: cache.register(),
             mapped: OnceLock::new(),
             filter: OnceLock::new(),
+            looks: AtomicU32::new(0),
             hidden: KnownHidden::default(),
         })
     }
@@ -300,126 +307,6 @@ impl FileIndex {
 
     fn version_of(&self, listing: &Listing, count: u64) -> Result<Version, BadIndex> {
         Version::new(listing.extra.saturating_add(count)).ok_or(self.bad())
-    }
-
-    /// The lists of those of many streams that are here; with each the number of the stream among
-    /// them.
-    pub(super) fn each_stream_of(
-        &self,
-        streams: &[(StreamName, u64)],
-        mut give: impl FnMut(usize, FileList<'_>) -> Result<(), BadIndex>,
-    ) -> Result<(), BadIndex> {
-        let filter = self.filter()?;
-        let hash = |name: &StreamName| ListingKind::Stream.hash(self.store(), name.as_str());
-        let hashes = streams.iter().map(|(name, _)| hash(name));
-        let mut sought: Vec<(u64, usize)> = hashes.zip(0..).collect();
-        sought.retain(|&(hash, _)| filter.may_hold(hash));
-        // In the order of the listings: then neighbours are mostly on one page.
-        sought.sort_unstable();
-        let listings = self.listings();
-        for (hash, number) in sought {
-            let name = streams[number].0.as_str();
-            let found = self.find_in(&listings, hash, ListingKind::Stream, name)?;
-            if let Some(listing) = found {
-                give(number, FileList::new(self, &listing))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// The listing of a name.
-    fn find(&self, kind: ListingKind, name: &str) -> Result<Option<Listing>, BadIndex> {
-        let hash = kind.hash(self.store(), name);
-        if !self.filter()?.may_hold(hash) {
-            return Ok(None);
-        }
-        self.find_in(&self.listings(), hash, kind, name)
-    }
-
-    /// The listing of a name that the filter has.
-    fn find_in(
-        &self,
-        listings: &Column<'_>,
-        hash: u64,
-        kind: ListingKind,
-        name: &str,
-    ) -> Result<Option<Listing>, BadIndex> {
-        let count = listings.count();
-        for number in self.first_with_hash(listings, hash)?..count {
-            let listing = self.listing(listings, number)?;
-            if listing.hash != hash {
-                break;
-            }
-            if listing.kind == kind as u8 && self.text(&listing)? == name.as_bytes() {
-                return Ok(Some(listing));
-            }
-        }
-        Ok(None)
-    }
-
-    /// The number of the first listing whose hash is not below this one. Hashes are spread
-    /// evenly, so a guess is mostly near; halving bounds what a bad luck costs.
-    fn first_with_hash(&self, listings: &Column<'_>, hash: u64) -> Result<u64, BadIndex> {
-        const GUESSES: u32 = 6;
-        let (mut low, mut high) = (0, listings.count());
-        let (mut low_hash, mut high_hash) = (0, u64::MAX);
-        for step in 0.. {
-            if low >= high {
-                break;
-            }
-            let middle = if step < GUESSES && low_hash < high_hash {
-                let share = u128::from(hash - low_hash) * u128::from(high - low)
-                    / (u128::from(high_hash - low_hash) + 1);
-                low + u64::try_from(share).expect("a share of 64 bits")
-            } else {
-                low + (high - low) / 2
-            };
-            let found = self.listing(listings, middle)?.hash;
-            if found < hash {
-                (low, low_hash) = (middle + 1, found);
-            } else {
-                (high, high_hash) = (middle, found);
-            }
-            if low_hash > hash || high_hash < hash {
-                return Err(self.bad());
-            }
-        }
-        Ok(low)
-    }
-
-    pub(super) fn listing(&self, listings: &Column<'_>, number: u64) -> Result<Listing, BadIndex> {
-        Listing::decode(&listings.bytes::<LISTING_BYTES>(number)?).ok_or(self.bad())
-    }
-
-    pub(super) fn text(&self, listing: &Listing) -> Result<Bytes, BadIndex> {
-        self.text_at(listing.text, listing.length.into())
-    }
-
-    fn text_at(&self, mut at: u64, length: u64) -> Result<Bytes, BadIndex> {
-        let page = u64_of(PAGE_DATA_BYTES);
-        let texts = self.head.sections.texts;
-        let end = at.checked_add(length).filter(|&end| end <= texts.bytes);
-        let end = end.ok_or(self.bad())?;
-        let mut text = Vec::new();
-        while at < end {
-            let data = self.page(texts.page + at / page)?;
-            let from = in_memory(at % page).map_err(|_| self.bad())?;
-            let length = in_memory(end - at)
-                .map_err(|_| self.bad())?
-                .min(PAGE_DATA_BYTES - from);
-            text.extend_from_slice(&data[from..from + length]);
-            at += u64_of(length);
-        }
-        Ok(text.into())
-    }
-
-    fn filter(&self) -> Result<&Filter, BadIndex> {
-        if let Some(filter) = self.filter.get() {
-            return Ok(filter);
-        }
-        let bytes = self.section(self.head.sections.filter)?;
-        let filter = Filter::from_bytes(bytes).ok_or(self.bad())?;
-        Ok(self.filter.get_or_init(|| filter))
     }
 
     /// The places of all events, in the order of their positions.
