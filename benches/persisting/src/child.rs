@@ -21,6 +21,7 @@ const FILL: usize = 1_000;
 /// Opens the store and serves until it is told to close, or its standard input ends.
 pub fn serve<S: Store>(directory: &Path, layout: Layout) {
     let workload = Arc::new(Workload::new());
+    S::prepare(&workload);
     let begin = Instant::now();
     let store = S::open(directory, &workload);
     answer(&[millis(begin)]);

@@ -7,6 +7,11 @@ use crate::workload::{Append, Workload};
 pub trait Store: Send + Sync + Sized + 'static {
     const FACE: Face;
 
+    /// Makes what its callers bring along; not measured.
+    fn prepare(workload: &Workload) {
+        let _ = workload;
+    }
+
     /// Opens the store in a directory that exists, empty or as it was left.
     fn open(directory: &Path, workload: &Arc<Workload>) -> Self;
 

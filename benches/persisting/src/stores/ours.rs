@@ -1,5 +1,5 @@
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use eventwire_store::{
@@ -16,14 +16,16 @@ use crate::workload::{Append, Event, Guard, PAYLOAD, Workload};
 /// The file store, by its trait.
 pub struct Ours {
     store: FileStore,
-    names: Names,
+    names: &'static Names,
 }
 
 /// The file store, by its own faces: who appends alone commits on its own thread, files that were
 /// left are mapped, and events are lent rather than handed out.
 pub struct OursDirect(Ours);
 
-/// Names are made once, as by a program that keeps them.
+/// Made once, as by a program that keeps them, and before the store is opened.
+static NAMES: OnceLock<Names> = OnceLock::new();
+
 struct Names {
     streams: Vec<StreamName>,
     tags: Vec<Tag>,
@@ -34,10 +36,14 @@ struct Names {
 impl Store for Ours {
     const FACE: Face = Face::Futures;
 
-    fn open(directory: &Path, workload: &Arc<Workload>) -> Self {
+    fn prepare(workload: &Workload) {
+        NAMES.get_or_init(|| Names::new(workload));
+    }
+
+    fn open(directory: &Path, _workload: &Arc<Workload>) -> Self {
         Self {
             store: FileStore::open(directory).expect("it opens"),
-            names: Names::new(workload),
+            names: Names::made(),
         }
     }
 
@@ -66,14 +72,18 @@ impl Store for Ours {
 impl Store for OursDirect {
     const FACE: Face = Face::Threads;
 
-    fn open(directory: &Path, workload: &Arc<Workload>) -> Self {
+    fn prepare(workload: &Workload) {
+        NAMES.get_or_init(|| Names::new(workload));
+    }
+
+    fn open(directory: &Path, _workload: &Arc<Workload>) -> Self {
         Self(Ours {
             store: FileOptions::new()
                 .segment_bytes(64 << 20)
                 .mapped()
                 .open(directory)
                 .expect("it opens"),
-            names: Names::new(workload),
+            names: Names::made(),
         })
     }
 
@@ -126,6 +136,10 @@ impl Ours {
 }
 
 impl Names {
+    fn made() -> &'static Self {
+        NAMES.get().expect("they are made before the store is opened")
+    }
+
     fn new(workload: &Workload) -> Self {
         Self {
             streams: each(&workload.streams, StreamName::new),
