@@ -44,7 +44,7 @@ pub struct Scale {
 
 const DEFAULT: Scale = Scale {
     rounds: 7,
-    patience: Duration::from_secs(60),
+    patience: Duration::from_secs(40),
     window: 240,
     seed: 100_000,
     events: 1_000_000,
