@@ -26,6 +26,10 @@ impl Filer {
 
     /// Has done what is due.
     pub(crate) fn look(&self) {
+        // Files that nobody merges would come to more than a process may have open.
+        if self.upkeep.shift.is_over() {
+            self.filing.shift.end();
+        }
         self.filing.look();
         self.upkeep.look();
     }
