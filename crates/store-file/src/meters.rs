@@ -1,10 +1,10 @@
-//! What a store tells of its commits in numbers, through the `metrics` facade; nothing without the
+//! What a store tells of its commits, and of the work beside them, in numbers, through the `metrics` facade; nothing without the
 //! feature. The table is `docs/metrics.md`.
 
 #[cfg(feature = "metrics")]
-pub(crate) use counted::Meters;
+pub(crate) use counted::{Meters, WorkMeters};
 #[cfg(not(feature = "metrics"))]
-pub(crate) use silent::Meters;
+pub(crate) use silent::{Meters, WorkMeters};
 
 #[cfg(feature = "metrics")]
 mod counted {
@@ -19,6 +19,7 @@ mod counted {
     const BYTES: &str = "eventwire_store_commit_bytes";
     const DURATION: &str = "eventwire_store_commit_duration_seconds";
     const FAILURES: &str = "eventwire_store_failures_total";
+    const WORK_FAILURES: &str = "eventwire_store_upkeep_failures_total";
 
     /// The numbers of one store. Looked up once, when it is opened: a recorder is to be there by then.
     pub(crate) struct Meters {
@@ -74,6 +75,34 @@ mod counted {
         }
     }
 
+    /// The numbers of what is done beside the commits.
+    pub(crate) struct WorkMeters {
+        failures: Counter,
+    }
+
+    impl WorkMeters {
+        pub(crate) fn new() -> Self {
+            describe_counter!(
+                WORK_FAILURES,
+                Unit::Count,
+                "Failures in writing indexes and removing files, which are tried again."
+            );
+            Self {
+                failures: counter!(WORK_FAILURES),
+            }
+        }
+
+        pub(crate) fn failed(&self) {
+            self.failures.increment(1);
+        }
+    }
+
+    impl fmt::Debug for WorkMeters {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.debug_struct("WorkMeters").finish_non_exhaustive()
+        }
+    }
+
     impl fmt::Debug for Meters {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
             f.debug_struct("Meters").finish_non_exhaustive()
@@ -99,6 +128,18 @@ mod silent {
             write: impl FnOnce() -> Result<(), E>,
         ) -> Result<(), E> {
             write()
+        }
+
+        pub(crate) fn failed(&self) {}
+    }
+
+    /// Nobody counts.
+    #[derive(Debug)]
+    pub(crate) struct WorkMeters;
+
+    impl WorkMeters {
+        pub(crate) fn new() -> Self {
+            Self
         }
 
         pub(crate) fn failed(&self) {}

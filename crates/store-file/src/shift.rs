@@ -14,13 +14,12 @@ enum Stage {
     AtWork,
     /// At work, and there may be more than was found.
     ToldOfMore,
-    /// Something failed: nobody works any more.
+    /// Somebody panicked: nobody works any more.
     Over,
 }
 
 impl Shift {
-    /// Says that there is something to do. Who is told so has to begin with it, or to end the
-    /// shift.
+    /// Says that there is something to do. Who is told so has to begin with it, or to leave.
     pub(crate) fn ask(&self) -> bool {
         self.change(|stage| match stage {
             Stage::Idle => (Stage::AtWork, true),
@@ -36,6 +35,14 @@ impl Shift {
             Stage::ToldOfMore => (Stage::AtWork, true),
             Stage::Over => (Stage::Over, false),
         })
+    }
+
+    /// Has who is at work leave what is to be done to who asks next.
+    pub(crate) fn leave(&self) {
+        self.change(|stage| match stage {
+            Stage::Over => (Stage::Over, ()),
+            _ => (Stage::Idle, ()),
+        });
     }
 
     /// Has nobody work any more.

@@ -63,7 +63,7 @@ impl Clerk {
     }
 
     /// Leaves behind what makes the next opening fast.
-    fn finish(mut self) {
+    pub(crate) fn finish(mut self) {
         self.committer.seal_rest();
         self.filer.finish();
     }

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::thread;
 
-use eventwire_store::{Append, EventType, NewEvent, StreamName};
+use eventwire_store::{Append, AppendError, Appended, EventType, NewEvent, StreamName};
 
 use super::workload::{GROWTH, open};
 use crate::committer::MOST_UNFILED;
@@ -9,7 +9,7 @@ use crate::engine::Engine;
 use crate::log::SharedLog;
 use crate::queue::Queue;
 use crate::request::Request;
-use crate::storage::simulated::Simulated;
+use crate::storage::simulated::{Lack, Simulated};
 use crate::work::{Place, Work};
 use crate::writer::Clerk;
 
@@ -38,19 +38,29 @@ impl Store {
     /// Appends events, one at a time; after each of them no more would be read than may.
     fn append(&self, events: usize) {
         for number in 0..events {
-            let stream = StreamName::new(format!("room-{}", number % 7)).expect("a name");
-            let posted = EventType::new("posted").expect("a name");
-            let append = Append::to(stream).event(NewEvent::new(posted, "hi"));
-            let request = Request::new(append).expect("it is small");
-            let answered = self.queue.push_and_wait(Box::new(request));
-            let (request, answer) = answered.expect("it is open").expect("it is answered");
-            answer.of(&request).expect("nothing fails");
+            self.try_append(number).expect("nothing fails");
             let in_no_file = in_no_file(&self.place.log);
             assert!(
                 in_no_file <= MOST_READ,
                 "{in_no_file} events are in no file"
             );
         }
+    }
+
+    fn try_append(&self, number: usize) -> Result<Appended, AppendError> {
+        let stream = StreamName::new(format!("room-{}", number % 7)).expect("a name");
+        let posted = EventType::new("posted").expect("a name");
+        let append = Append::to(stream).event(NewEvent::new(posted, "hi"));
+        let request = Request::new(append).expect("it is small");
+        let answered = self.queue.push_and_wait(Box::new(request));
+        let (request, answer) = answered.expect("it is open").expect("it is answered");
+        answer.of(&request)
+    }
+
+    fn close(self) {
+        self.queue.close();
+        let clerk = self.queue.lead_to_the_end().expect("nobody else leads");
+        clerk.finish();
     }
 }
 
@@ -91,4 +101,34 @@ fn appends_wait_for_filing() {
     });
     let events = store.place.log.shown();
     assert_eq!(usize::try_from(events).expect("few"), 20 * MOST_READ);
+}
+
+/// What could not be put into files is, once there is again what that takes: while the store is open,
+/// and at the latest when it is closed.
+#[test]
+fn filing_goes_on_after_a_shortage() {
+    for closes_at_once in [false, true] {
+        let medium = Simulated::new(7);
+        let store = Store::open(&medium);
+        store.append(1);
+        medium.set_lack(Some(Lack::Descriptors));
+        let mut refused = 0;
+        while refused < 3 {
+            refused += usize::from(store.try_append(0).is_err());
+        }
+        let kept = in_no_file(&store.place.log);
+        assert!(kept > MOST_READ, "{kept} events are few enough");
+        medium.set_lack(None);
+        if !closes_at_once {
+            for number in 0..MOST_READ {
+                store.try_append(number).expect("there is what was lacking");
+            }
+            store.append(MOST_READ);
+        }
+        let held = store.place.log.shown();
+        store.close();
+        let reopened = open(&medium.copy()).expect("nothing fails");
+        assert_eq!(reopened.recovery.events_read, 0);
+        assert_eq!(reopened.log.read().last(), held);
+    }
 }
