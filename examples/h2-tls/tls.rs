@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use eventwire::gateway::PeerAddress;
 use eventwire_examples::{Pieces, Streams};
 use http::{Request, Response};
 use http_body::Body;
@@ -13,6 +14,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use hyper_util::service::TowerToHyperService;
 use rcgen::{CertifiedKey, KeyPair};
+use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
@@ -28,11 +30,16 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long to wait where a connection cannot be accepted (too many open files, say).
 const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(100);
 
+/// How much of what a client does not read may wait in hyper, beside one piece of a body: 400 KiB
+/// unless set. The head of a request may have as much.
+const AHEAD: usize = 16 << 10;
+
 /// How many streams a client may have on a connection by HTTP/2; hyper allows 200.
 const STREAMS: u32 = 1000;
 
-/// How often a client by HTTP/2 is asked whether it is there, and how long it may take to say so.
-const PING_EVERY: Duration = Duration::from_secs(30);
+/// How long a client may take nothing of what it is sent; by HTTP/2 it is also asked so often whether it
+/// is there, and may take so long to say so.
+const STALLED_AFTER: Duration = Duration::from_secs(30);
 
 /// A certificate that signs itself.
 pub(crate) struct Certificate(CertifiedKey<KeyPair>);
@@ -90,8 +97,13 @@ impl Endpoint {
     {
         loop {
             match self.listener.accept().await {
-                Ok((socket, _)) => {
-                    let (tls, service) = (self.tls.clone(), service.clone());
+                Ok((socket, peer)) => {
+                    let tls = self.tls.clone();
+                    let peer = PeerAddress(peer.ip());
+                    let service = service.clone().map_request(move |mut request: Request<_>| {
+                        request.extensions_mut().insert(peer);
+                        request
+                    });
                     let watcher = graceful.watcher();
                     tokio::spawn(async move {
                         if let Err(error) = connection(socket, tls, service, watcher).await {
@@ -122,28 +134,35 @@ where
     B::Error: Into<Box<dyn Error + Send + Sync>>,
 {
     socket.set_nodelay(true)?;
+    // A peer that is gone is found by what it does not acknowledge.
+    #[cfg(target_os = "linux")]
+    SockRef::from(&socket).set_tcp_user_timeout(Some(STALLED_AFTER))?;
     let handshake = tokio::time::timeout(HEAD_WITHIN, tls.accept(socket)).await;
     let socket = handshake.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let is_http2 = socket.get_ref().1.alpn_protocol() == Some(b"h2");
+    let mut socket = TimeoutStream::new(socket);
+    // One that is there and takes nothing, by the write that waits for it.
+    socket.set_write_timeout(Some(STALLED_AFTER));
     if is_http2 {
         // Who is there answers pings.
-        let mut socket = TimeoutStream::new(socket);
-        socket.set_read_timeout(Some(3 * PING_EVERY));
+        socket.set_read_timeout(Some(3 * STALLED_AFTER));
         let io = TokioIo::new(Box::pin(socket));
         let service = service.map_response(|response| response.map(Pieces::of));
         let service = TowerToHyperService::new(service);
-        let connection = http2::Builder::new(Streams::stalled_after(PING_EVERY))
+        let connection = http2::Builder::new(Streams::stalled_after(STALLED_AFTER))
             .timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
-            .keep_alive_interval(PING_EVERY)
-            .keep_alive_timeout(PING_EVERY)
+            .keep_alive_interval(STALLED_AFTER)
+            .keep_alive_timeout(STALLED_AFTER)
             .serve_connection(io, service);
         graceful.watch(connection).await?;
     } else {
-        let (io, service) = (TokioIo::new(socket), TowerToHyperService::new(service));
+        let io = TokioIo::new(Box::pin(socket));
+        let service = TowerToHyperService::new(service);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_WITHIN)
+            .max_buf_size(AHEAD)
             .serve_connection(io, service);
         graceful.watch(connection).await?;
     }
