@@ -34,7 +34,11 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn append(&mut self, append: &Append) -> Result<Appended, AppendError> {
+    pub(super) fn append(
+        &mut self,
+        append: &Append,
+        now: SystemTime,
+    ) -> Result<Appended, AppendError> {
         if self.is_closed {
             return Err(AppendError::Closed);
         }
@@ -49,9 +53,9 @@ impl History {
             };
         }
         self.check(append)?;
-        let appended = self.push_all(append.events());
+        let appended = self.push_all(append.events(), now);
         if self.keep != Keep::all() {
-            self.let_go();
+            self.let_go(now);
         }
         if let Some((consumer, position)) = append.consumption() {
             self.notes.checkpoints.insert(consumer.clone(), position);
@@ -237,9 +241,8 @@ impl History {
             .next()
     }
 
-    fn push_all(&mut self, new: &[NewEvent]) -> Appended {
+    fn push_all(&mut self, new: &[NewEvent], recorded_at: SystemTime) -> Appended {
         let before = self.head();
-        let recorded_at = SystemTime::now();
         let mut streams: Vec<(StreamName, Version)> = Vec::new();
         let mut positions = Vec::with_capacity(new.len());
         for event in new {

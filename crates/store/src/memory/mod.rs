@@ -6,6 +6,7 @@ mod notes;
 mod trim;
 
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::SystemTime;
 
 use crate::append::{Append, Appended};
 use crate::backend::{self, Batch, Log, Watermark};
@@ -65,7 +66,8 @@ impl MemoryStore {
     /// The same store, which lets go of its oldest events: each append drops what is no longer
     /// within `keep`, as [`trim_log`](Retention::trim_log) would, and who is too late for it is
     /// told. For what is worth something for a while only: the answer of a model, where something
-    /// is, who is typing. Events older than a maximum age go with the next append.
+    /// is, who is typing. Events older than a maximum age go with the next append, and with them
+    /// all at lower places: what was recorded while the clock was ahead goes with what came after.
     ///
     /// Memory is then bounded by `keep` for whatever has neither a stream nor a key, as events that
     /// are found by type and tag: the version of a stream and the answer to a key stay when events
@@ -83,7 +85,7 @@ impl MemoryStore {
         {
             let mut history = self.shared.lock();
             history.keep = keep;
-            history.let_go();
+            history.let_go(SystemTime::now());
         }
         self
     }
@@ -112,7 +114,7 @@ impl Shared {
     fn append(&self, append: &Append) -> Result<Appended, AppendError> {
         backend::check(append, &self.capabilities)?;
         let mut history = self.lock();
-        let answer = history.append(append);
+        let answer = history.append(append, SystemTime::now());
         let head = history.head();
         drop(history);
         // Also where it is a conflict: what it was with may have been written just now, by one
@@ -235,7 +237,10 @@ impl SnapshotStore for MemoryStore {
 
 impl Retention for MemoryStore {
     fn trim_log(&self, keep: Keep) -> StoreFuture<Result<Trimmed, KeepError>> {
-        StoreFuture::ready(self.shared.change(|history| Ok(history.trim_log(keep))))
+        StoreFuture::ready(
+            self.shared
+                .change(|history| Ok(history.trim_log(keep, SystemTime::now()))),
+        )
     }
 
     fn trim_stream(
@@ -245,12 +250,15 @@ impl Retention for MemoryStore {
     ) -> StoreFuture<Result<Trimmed, KeepError>> {
         StoreFuture::ready(
             self.shared
-                .change(|history| history.trim_stream(&stream, keep)),
+                .change(|history| history.trim_stream(&stream, keep, SystemTime::now())),
         )
     }
 
     fn delete_stream(&self, stream: StreamName) -> StoreFuture<Result<Trimmed, KeepError>> {
-        StoreFuture::ready(self.shared.change(|history| history.delete_stream(&stream)))
+        StoreFuture::ready(
+            self.shared
+                .change(|history| history.delete_stream(&stream, SystemTime::now())),
+        )
     }
 
     fn dropped_to(&self) -> StoreFuture<Result<Position, ReadError>> {
