@@ -64,6 +64,8 @@ enum Place {
     Origin,
     /// That of an event, counted from the end and round again.
     Event(usize),
+    /// Above every event, and not above everything.
+    Above,
     Max,
 }
 
@@ -140,6 +142,7 @@ impl Place {
                 places[places.len() - 1 - back % places.len()]
             }
             Self::Origin | Self::Event(_) => Position::ORIGIN,
+            Self::Above => Position::from_parts(u64::MAX, 0),
             Self::Max => Position::MAX,
         }
     }
@@ -192,7 +195,8 @@ fn guard(capabilities: &Capabilities) -> BoxedStrategy<DraftGuard> {
     ];
     let on_stream =
         (select(STREAMS), expect).prop_map(|(name, expect)| DraftGuard::Stream(name, expect));
-    let no_match = (query(), place()).prop_map(|(query, after)| DraftGuard::NoMatch(query, after));
+    let after = prop_oneof![12 => place(), 1 => Just(Place::Above)];
+    let no_match = (query(), after).prop_map(|(query, after)| DraftGuard::NoMatch(query, after));
     if capabilities.query_guards {
         prop_oneof![on_stream, no_match].boxed()
     } else {

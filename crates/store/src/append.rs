@@ -156,7 +156,8 @@ impl Append {
         self.guard(Guard::Stream { stream, expect })
     }
 
-    /// Adds a guard. All of them must hold.
+    /// Adds a guard. All of them must hold; they are looked at in their order, and the first that
+    /// does not is the one that is answered.
     #[must_use]
     #[inline]
     pub fn guard(mut self, guard: Guard) -> Self {

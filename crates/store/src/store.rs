@@ -68,7 +68,10 @@ use crate::read::{ReadOptions, Start};
 ///
 /// Check in this order: empty, size, key, guards; an empty append reported as a conflict
 /// would be retried for ever
-/// (`limits::an_append_without_events_is_empty_before_all_else`).
+/// (`limits::an_append_without_events_is_empty_before_all_else`). Check guards in their order,
+/// and answer the first that does not hold or begins above every event; which of several matches
+/// it conflicts with is yours to say
+/// (`boundaries::a_place_above_the_head_is_invalid`).
 /// [`backend`](crate::backend) has the parts that turn one bounded scan and one wake-up into
 /// `read`, `subscribe` and `wait_for`, and `eventwire-store-testkit` proves the result. What
 /// not every store has is a trait of its own: [`Retention`](crate::Retention),

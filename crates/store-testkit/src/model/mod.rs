@@ -33,8 +33,8 @@ impl Model {
     /// Writes events, all or none.
     ///
     /// # Errors
-    /// `Invalid` and `Conflict`, by the rules of the contract. The conflict is that of the
-    /// first guard that does not hold; a store may name another of [`conflicts`](Self::conflicts).
+    /// `Invalid` and `Conflict`, by the rules of the contract. The conflict is the first of
+    /// [`conflicts`](Self::conflicts); a store may name another of them.
     pub fn append(&mut self, append: &Append) -> Result<Appended, AppendError> {
         if append.events().is_empty() {
             return Err(InvalidAppend::Empty.into());
@@ -48,10 +48,7 @@ impl Model {
                 Err(InvalidAppend::KeyReused(key.clone()).into())
             };
         }
-        if let Some(invalid) = self.beyond_head(append.guards()) {
-            return Err(invalid.into());
-        }
-        if let Some(conflict) = self.conflicts(append).into_iter().next() {
+        if let Some(conflict) = self.unmet(append)?.into_iter().next() {
             return Err(AppendError::Conflict(conflict));
         }
         let appended = self.push(append.events());
@@ -65,59 +62,53 @@ impl Model {
         Ok(appended)
     }
 
-    /// The first guard that begins above every event, and not above everything.
-    fn beyond_head(&self, guards: &[Guard]) -> Option<InvalidAppend> {
-        let head = self
-            .events
-            .last()
-            .map_or(Position::ORIGIN, |event| event.position);
-        guards
-            .iter()
-            .enumerate()
-            .find_map(|(guard, condition)| match condition {
-                Guard::NoMatch { after, .. } if *after > head && *after != Position::MAX => {
-                    let after = *after;
-                    Some(InvalidAppend::BeyondHead { guard, after })
-                }
-                _ => None,
-            })
-    }
-
-    /// Every conflict a store may name for an append: for each guard that does not hold, the
-    /// version there is, or each match there is; and the consumer's checkpoint.
+    /// Every conflict a store may name for an append: of the first guard that does not hold the
+    /// version there is, or each match there is; and where all of them hold the consumer's
+    /// checkpoint. None where a guard before it begins above every event.
     #[must_use]
     pub fn conflicts(&self, append: &Append) -> Vec<Conflict> {
+        self.unmet(append).unwrap_or_default()
+    }
+
+    /// What the first guard that does not hold is in conflict with, unless one before it is invalid.
+    fn unmet(&self, append: &Append) -> Result<Vec<Conflict>, InvalidAppend> {
+        let guards = append.guards();
+        for (guard, condition) in guards.iter().enumerate() {
+            let found = self.found_against(guard, condition)?;
+            if !found.is_empty() {
+                let conflict = |actual| Conflict { guard, actual };
+                return Ok(found.into_iter().map(conflict).collect());
+            }
+        }
         let consumed = append.consumption().and_then(|(consumer, position)| {
             let at = self.checkpoint(consumer);
             (at >= position).then_some(Conflict {
-                guard: append.guards().len(),
+                guard: guards.len(),
                 actual: Actual::Consumed(at),
             })
         });
-        self.broken(append.guards())
-            .into_iter()
-            .chain(consumed)
-            .collect()
+        Ok(consumed.into_iter().collect())
     }
 
-    fn broken(&self, guards: &[Guard]) -> Vec<Conflict> {
-        let of_guard = |(guard, condition): (usize, &Guard)| -> Vec<Conflict> {
-            let conflict = |actual| Conflict { guard, actual };
-            match condition {
-                Guard::Stream { stream, expect } => {
-                    let actual = self.version(stream);
-                    let broken = (!is_met(*expect, actual)).then_some(Actual::Version(actual));
-                    broken.into_iter().map(conflict).collect()
-                }
-                Guard::NoMatch { query, after } => self
-                    .read(query, ReadOptions::after(*after))
-                    .into_iter()
-                    .map(|event| conflict(Actual::Match(event.position)))
-                    .collect(),
-                _ => unreachable!("the model knows every guard of its version of the contract"),
+    /// What there is that a guard says there is not; nothing where it holds.
+    fn found_against(&self, guard: usize, condition: &Guard) -> Result<Vec<Actual>, InvalidAppend> {
+        match condition {
+            Guard::Stream { stream, expect } => {
+                let actual = self.version(stream);
+                let broken = (!is_met(*expect, actual)).then_some(Actual::Version(actual));
+                Ok(broken.into_iter().collect())
             }
-        };
-        guards.iter().enumerate().flat_map(of_guard).collect()
+            Guard::NoMatch { after, .. } if *after > self.head() && *after != Position::MAX => {
+                let after = *after;
+                Err(InvalidAppend::BeyondHead { guard, after })
+            }
+            Guard::NoMatch { query, after } => {
+                let found = self.read(query, ReadOptions::after(*after));
+                let actual = |event: RecordedEvent| Actual::Match(event.position);
+                Ok(found.into_iter().map(actual).collect())
+            }
+            _ => unreachable!("the model knows every guard of its version of the contract"),
+        }
     }
 
     /// What matches, in the direction and as far as the options say.

@@ -235,7 +235,8 @@ pub fn nothing_lies_above_the_greatest_place(subject: &Subject) {
 }
 
 /// Any other place above every event is that of another store: that nothing lies above it says
-/// nothing, so nothing is written.
+/// nothing, so nothing is written. Guards are looked at in their order: one before it that does not
+/// hold is a conflict, and one behind it is not come to.
 pub fn a_place_above_the_head_is_invalid(subject: &Subject) {
     if !has_query_guards(subject) {
         return;
@@ -266,6 +267,21 @@ pub fn a_place_above_the_head_is_invalid(subject: &Subject) {
             "{refused}"
         );
     }
+    let mixed = |places: [Position; 2]| {
+        let guards = places.map(|after| none_of(Query::all(), after));
+        one("room-1", "a").guarded_by(guards)
+    };
+    let far = Position::from_parts(u64::MAX, 0);
+    let conflict = subject.conflict(mixed([Position::ORIGIN, far]));
+    assert_eq!(conflict.guard, 0);
+    let refused = subject.refuse(mixed([far, Position::ORIGIN]));
+    assert!(
+        matches!(
+            refused,
+            AppendError::Invalid(InvalidAppend::BeyondHead { guard: 0, .. })
+        ),
+        "{refused}"
+    );
     subject.put(append(subject.head()));
 }
 
