@@ -82,6 +82,7 @@ impl Worker {
 
     /// Begins, where there is anything to do, nobody is at it, and no failure was just now.
     fn look(self: &Arc<Self>) {
+        self.reap();
         if !self.work.is_due(&self.place) || self.rest().is_on() {
             return;
         }
@@ -136,6 +137,16 @@ impl Worker {
     /// Waits until the thread has ended, where there is one.
     fn join(&self) {
         let thread = self.thread().take();
+        self.end_with(thread);
+    }
+
+    /// Takes note of how the thread has ended, where it has.
+    fn reap(&self) {
+        let ended = self.thread().take_if(|thread| thread.is_finished());
+        self.end_with(ended);
+    }
+
+    fn end_with(&self, thread: Option<JoinHandle<()>>) {
         if thread.is_some_and(|thread| thread.join().is_err()) {
             // It panicked.
             self.shift.end();

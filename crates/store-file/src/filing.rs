@@ -6,9 +6,20 @@ use crate::segment::Segment;
 use crate::state::State;
 use crate::work::Place;
 
-/// Whether there is an index that the writer has sealed and that has no file.
+/// Files of indexes that may wait to be merged. Where upkeep fails, or takes long, indexes stay in
+/// memory from then on: each file is open, and a process may have so many.
+pub(crate) const MOST_UNMERGED: usize = 64;
+
+/// Whether there is an index that the writer has sealed and that has no file, and may have one.
 pub(crate) fn is_due(state: &State) -> bool {
-    state.unfiled().next().is_some()
+    next(state).is_some()
+}
+
+/// The first of them.
+fn next(state: &State) -> Option<&Arc<SealedIndex>> {
+    let filed = state.sealed.len() - state.unfiled().count();
+    let first = state.unfiled().last();
+    first.filter(|_| filed < state.segments.len() + MOST_UNMERGED)
 }
 
 /// Puts the first of them into a file.
@@ -16,7 +27,7 @@ pub(crate) fn is_due(state: &State) -> bool {
 /// They are taken in their order, so that no version that is remembered as recent is older than
 /// what a file says.
 pub(crate) fn step(place: &Place, _turn: MutexGuard<'_, ()>) -> io::Result<bool> {
-    let first = place.log.read().unfiled().last().map(Arc::clone);
+    let first = next(&place.log.read()).map(Arc::clone);
     let Some(sealed) = first else {
         return Ok(false);
     };

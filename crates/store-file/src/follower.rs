@@ -19,6 +19,12 @@ use crate::trail::{Step, Trail};
 /// How soon it looks again after it has found something.
 const SHORTEST_PAUSE: Duration = Duration::from_millis(1);
 
+/// How often it tries again once it has told of an error that may pass.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_secs(2);
+
+/// How long it tells of damage before it closes.
+const LAST_WORD: Duration = Duration::from_secs(30);
+
 /// How long it waits where nothing happens, and nobody says when something does.
 const LONGEST_PAUSE: Duration = Duration::from_millis(25);
 
@@ -39,8 +45,9 @@ const LONGEST_WATCH: Duration = Duration::from_secs(1);
 /// Subscriptions end with [`ReadError::Closed`] when the log gets another epoch, for then it is
 /// another log. Where what is shown next is not as it was written, they end with
 /// [`ReadError::Backend`], once they have caught up with what is shown before: its cause is the
-/// [`Damage`](crate::Damage), which has file and offset. Errors of the system may pass, and it tries
-/// again for a minute; then they end with what the system says.
+/// [`Damage`](crate::Damage), which has file and offset; half a minute later it is closed. Errors of the
+/// system may pass, and it tries again: after a minute subscriptions end with what the system says,
+/// an [`OpenError`] in an [`Arc`], and so do others until there is more to be shown.
 ///
 /// A clone is the same follower. The last one to be dropped closes it.
 ///
@@ -213,14 +220,22 @@ fn follow(mut trail: Trail, waiting: &Waiting) {
             Ok(Step::Ended) => break,
             Err(error) => match patience.with(&error) {
                 Some(again) => pause = again,
-                None => return tell(trail.log.watermark(), error),
+                None => {
+                    let may_pass = matches!(error, OpenError::Io { .. });
+                    tell(trail.log.watermark(), error);
+                    pause = PAUSE_AFTER_ERROR;
+                    if !may_pass {
+                        waiting.pause(LAST_WORD);
+                        break;
+                    }
+                }
             },
         }
     }
     trail.log.watermark().close();
 }
 
-/// Tells all who wait for more why there will be none.
+/// Tells all who wait for more why there is none.
 fn tell(watermark: &Watermark, error: OpenError) {
     match error {
         OpenError::Damaged(damage) => watermark.fail(damage),

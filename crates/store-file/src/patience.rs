@@ -17,23 +17,24 @@ const MOST_FOR_DAMAGE: Duration = Duration::from_secs(1);
 /// How long what cannot be read is tried again.
 #[derive(Debug, Default)]
 pub(crate) struct Patience {
-    /// The sum of all pauses since something could be read.
-    waited: Duration,
+    /// The sums of all pauses since something could be read, for the system and for anything else.
+    for_system: Duration,
+    for_damage: Duration,
     pause: Duration,
 }
 
 impl Patience {
     /// How long to wait until it is tried again; none where that was long enough.
     pub(crate) fn with(&mut self, error: &OpenError) -> Option<Duration> {
-        let most = match error {
-            OpenError::Io { .. } => MOST_FOR_SYSTEM,
-            _ => MOST_FOR_DAMAGE,
+        let (waited, most) = match error {
+            OpenError::Io { .. } => (&mut self.for_system, MOST_FOR_SYSTEM),
+            _ => (&mut self.for_damage, MOST_FOR_DAMAGE),
         };
-        if self.waited >= most {
+        if *waited >= most {
             return None;
         }
         self.pause = (self.pause * 2).clamp(SHORTEST_PAUSE, LONGEST_PAUSE);
-        self.waited += self.pause;
+        *waited += self.pause;
         Some(self.pause)
     }
 }

@@ -52,7 +52,7 @@ use crate::writer::{Clerk, Writer};
 /// `trim_log` and `trim_stream` look for what is to be dropped when they are called, and not when
 /// their future is polled: by numbers of events and by bytes they go back from the newest event over what
 /// indexes have of each that is kept, and by age they read events. While they look into the latest
-/// index, which is in memory (32,768 events at most), appends wait to be shown.
+/// index, which is in memory (16,384 events or so), appends wait to be shown.
 #[derive(Debug, Clone)]
 pub struct FileStore {
     handle: Arc<Handle>,
@@ -199,7 +199,7 @@ impl FileStore {
     ///
     /// # Errors
     /// [`KeepError::Backend`], also where the disk is full: what was done before stays done, and
-    /// the rest can be done later. [`KeepError::Closed`] and [`KeepError::Poisoned`], as for an
+    /// the rest can be done later. [`KeepError::Busy`] where not even the next file of the log can be made. [`KeepError::Closed`] and [`KeepError::Poisoned`], as for an
     /// append.
     ///
     /// # Durability

@@ -334,7 +334,9 @@ fn a_follower_tells_of_damage() {
     };
     assert_eq!(last, first);
     is_told(ended);
-    follower.close();
     is_told(block_on(follower.wait_for(second)).unwrap_err());
+    follower.close();
+    let closed = block_on(follower.wait_for(second));
+    assert!(matches!(closed, Err(ReadError::Closed)), "{closed:?}");
     assert_eq!(all(&follower).len(), 1, "what was seen can still be read");
 }

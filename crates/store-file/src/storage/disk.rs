@@ -12,6 +12,8 @@ use super::{Mapping, Storage, StorageFile, reading};
 #[derive(Debug)]
 pub(crate) struct Disk {
     directory: PathBuf,
+    /// The same, to be synced also when no more files can be opened.
+    opened: File,
     reads: Reads,
     _lock: Option<Lock>,
 }
@@ -35,6 +37,7 @@ impl Disk {
         let directory = path.canonicalize()?;
         let lock = Lock::of_writer(to_lock(&directory.join(Self::LOCK))?)?;
         Ok(Self {
+            opened: File::open(&directory)?,
             directory,
             reads,
             _lock: Some(lock),
@@ -142,7 +145,7 @@ impl Storage for Disk {
     }
 
     fn sync(&self) -> io::Result<()> {
-        sync_directory(&self.directory)
+        self.opened.sync_all()
     }
 
     fn directory(&self, name: &str) -> io::Result<Arc<dyn Storage>> {
@@ -150,6 +153,7 @@ impl Storage for Disk {
         match fs::create_dir(&directory) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
             _ => Ok(Arc::new(Self {
+                opened: File::open(&directory)?,
                 directory,
                 reads: self.reads,
                 _lock: None,

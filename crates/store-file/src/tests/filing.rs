@@ -6,9 +6,11 @@ use eventwire_store::{Append, AppendError, Appended, EventType, NewEvent, Stream
 use super::workload::{GROWTH, open};
 use crate::committer::MOST_UNFILED;
 use crate::engine::Engine;
+use crate::filing::MOST_UNMERGED;
 use crate::log::SharedLog;
 use crate::queue::Queue;
 use crate::request::Request;
+use crate::storage::Storage;
 use crate::storage::simulated::{Lack, Simulated};
 use crate::work::{Place, Work};
 use crate::writer::Clerk;
@@ -76,7 +78,7 @@ fn filing_does_not_wait_for_upkeep() {
     let medium = Simulated::new(7);
     let store = Store::open(&medium);
     let at_work = store.place.turns.take(Work::Upkeep);
-    store.append(50 * MOST_READ);
+    store.append(5 * MOST_READ);
     assert!(Work::Upkeep.is_due(&store.place), "nothing to be merged");
     let reopened = open(&medium.copy()).expect("nothing fails");
     let read = usize::try_from(reopened.recovery.events_read).expect("few");
@@ -93,9 +95,10 @@ fn appends_wait_for_filing() {
     let at_work = store.place.turns.take(Work::Filing);
     thread::scope(|scope| {
         let appended = scope.spawn(|| store.append(20 * MOST_READ));
-        while !appended.is_finished() && store.place.log.read().unfiled().count() < MOST_UNFILED {
+        while !appended.is_finished() && in_no_file(&store.place.log) < MOST_READ {
             thread::yield_now();
         }
+        assert!(!appended.is_finished(), "nobody waited");
         drop(at_work);
         appended.join().expect("no more was kept than may be");
     });
@@ -131,4 +134,29 @@ fn filing_goes_on_after_a_shortage() {
         assert_eq!(reopened.recovery.events_read, 0);
         assert_eq!(reopened.log.read().last(), held);
     }
+}
+
+/// Nor are there more files than a process can have open.
+#[test]
+fn what_nobody_merges_is_filed_no_more() {
+    let medium = Simulated::new(7);
+    let store = Store::open(&medium);
+    let at_work = store.place.turns.take(Work::Upkeep);
+    for number in 0..100 * MOST_READ {
+        store.try_append(number).expect("nothing fails");
+    }
+    let files = medium
+        .within("indexes")
+        .list()
+        .expect("nothing fails")
+        .len();
+    let segments = store.place.log.read().segments.len();
+    assert!(
+        files > MOST_UNMERGED && files <= segments + MOST_UNMERGED,
+        "{files} files"
+    );
+    drop(at_work);
+    store.close();
+    let reopened = open(&medium.copy()).expect("nothing fails");
+    assert_eq!(reopened.recovery.events_read, 0);
 }

@@ -28,13 +28,26 @@ struct Shared {
     next_ticket: u64,
 }
 
-/// Makes what each is told who waits for what never comes.
+/// What each is told who waits.
 #[derive(Clone)]
-struct Ending(Arc<dyn Fn() -> ReadError + Send + Sync>);
+enum Ending {
+    Closed,
+    /// Until the watermark moves: it makes what is told.
+    Failed(Arc<dyn Fn() -> ReadError + Send + Sync>),
+}
+
+impl Ending {
+    fn error(&self) -> ReadError {
+        match self {
+            Self::Closed => ReadError::Closed,
+            Self::Failed(make) => make(),
+        }
+    }
+}
 
 impl fmt::Debug for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        (self.0)().fmt(f)
+        self.error().fmt(f)
     }
 }
 
@@ -53,7 +66,7 @@ impl Watermark {
         self.lock().position
     }
 
-    /// Shows readers the log up to `position`. Never moves back.
+    /// Shows readers the log up to `position`. Never moves back. A [failure](Self::fail) is over.
     pub fn advance(&self, position: Position) {
         let woken = {
             let mut shared = self.lock();
@@ -61,28 +74,32 @@ impl Watermark {
                 return;
             }
             shared.position = position;
+            shared
+                .ending
+                .take_if(|ending| matches!(ending, Ending::Failed(_)));
             std::mem::take(&mut shared.waiting)
         };
         wake(woken.into_values());
     }
 
-    /// Ends all waiting with [`ReadError::Closed`], unless it has ended before.
+    /// Ends all waiting with [`ReadError::Closed`], for good.
     pub fn close(&self) {
-        self.end(|| ReadError::Closed);
+        self.end(Ending::Closed);
     }
 
-    /// Ends all waiting with [`ReadError::Backend`] and this cause, unless it has ended before:
-    /// what comes next cannot be shown, and whoever waits for it is told why.
+    /// Ends all waiting with [`ReadError::Backend`] and this cause, until the watermark moves, unless it
+    /// was closed before: what comes next cannot be shown, and whoever waits for it is told why.
     pub fn fail<E: Error + Clone + Send + Sync + 'static>(&self, cause: E) {
-        self.end(move || ReadError::Backend(Box::new(cause.clone())));
+        let error = move || ReadError::Backend(Box::new(cause.clone()));
+        self.end(Ending::Failed(Arc::new(error)));
     }
 
-    fn end(&self, ending: impl Fn() -> ReadError + Send + Sync + 'static) {
+    fn end(&self, ending: Ending) {
         let woken = {
             let mut shared = self.lock();
-            shared
-                .ending
-                .get_or_insert_with(|| Ending(Arc::new(ending)));
+            if !matches!(shared.ending, Some(Ending::Closed)) {
+                shared.ending = Some(ending);
+            }
             std::mem::take(&mut shared.waiting)
         };
         wake(woken.into_values());
@@ -141,9 +158,9 @@ impl Future for Beyond {
         if (this.is_reached)(shared.position, this.position) {
             return Poll::Ready(Ok(()));
         }
-        if let Some(Ending(ending)) = shared.ending.clone() {
+        if let Some(ending) = shared.ending.clone() {
             drop(shared);
-            return Poll::Ready(Err(ending()));
+            return Poll::Ready(Err(ending.error()));
         }
         let ticket = *this.ticket.get_or_insert_with(|| {
             shared.next_ticket += 1;
@@ -180,13 +197,12 @@ mod tests {
     }
 
     #[test]
-    fn each_who_waits_is_told_how_it_ended_first() {
+    fn a_failure_is_told_until_it_is_over_and_the_end_for_ever() {
         let at = |minor| Position::from_parts(0, minor);
         let watermark = Watermark::at(at(3));
         let mut waiting = [watermark.beyond(at(3)), watermark.reached(at(4))];
         assert!(waiting.iter_mut().all(|it| told(it).is_none()));
         watermark.fail(Cause);
-        watermark.close();
         for waiting in &mut waiting {
             let Some(Err(ReadError::Backend(cause))) = told(waiting) else {
                 panic!("it has failed");
@@ -195,10 +211,16 @@ mod tests {
         }
         assert!(matches!(told(&mut watermark.reached(at(3))), Some(Ok(()))));
 
-        let watermark = Watermark::default();
-        watermark.close();
+        watermark.advance(at(4));
+        assert!(matches!(told(&mut watermark.beyond(at(3))), Some(Ok(()))));
+        let mut waiting = watermark.beyond(at(4));
+        assert!(told(&mut waiting).is_none(), "it goes on");
+
         watermark.fail(Cause);
-        let mut late = watermark.beyond(Position::ORIGIN);
+        watermark.close();
+        assert!(matches!(told(&mut waiting), Some(Err(ReadError::Closed))));
+        watermark.fail(Cause);
+        let mut late = watermark.beyond(at(4));
         assert!(matches!(told(&mut late), Some(Err(ReadError::Closed))));
     }
 }
