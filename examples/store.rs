@@ -14,7 +14,7 @@ use eventwire::store_file::{
     Backup, Compacted, FileStore, GiveUp, Original, Progress, RepairError, Repaired, Report, Stat,
     backup, repair, restore, stat, verify,
 };
-use eventwire_examples::Failure;
+use eventwire_examples::{Failure, allow_all_open_files};
 use indicatif::{HumanBytes, HumanCount, ProgressBar, ProgressStyle};
 
 /// The status of a store that is damaged.
@@ -85,6 +85,7 @@ enum Fate {
 
 fn main() -> Result<ExitCode, Failure> {
     let options = Options::parse();
+    allow_all_open_files();
     let bar = bar()?;
     let on_progress = |progress: Progress| {
         bar.set_length(progress.of);

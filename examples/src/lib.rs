@@ -14,6 +14,7 @@ use std::io::IsTerminal as _;
 pub use failure::Failure;
 pub use h2_streams::{Pieces, Streams};
 pub use limits::{LimitOptions, RETURN};
+pub use open_files::allow_all_open_files;
 pub use server::{ListenOptions, Server, Stopping};
 pub use store::{StoreOptions, open_store};
 

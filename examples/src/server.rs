@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use tower_service::Service;
 
 use crate::connection::Connection;
-use crate::open_files;
+use crate::open_files::allow_all_open_files;
 
 /// How long requests under way may take once the server was told to stop, and how long a
 /// client that does not read its stream is waited for.
@@ -66,7 +66,7 @@ impl Server {
     /// # Errors
     /// What the operating system says; where the address is taken, what to do about it.
     pub async fn bind(options: ListenOptions) -> io::Result<Self> {
-        open_files::allow_all();
+        allow_all_open_files();
         let address = options.listen;
         let listener = TcpListener::bind(address).await.map_err(|error| {
             let hint = match error.kind() {

@@ -6,6 +6,8 @@ use clap::{Args, ValueEnum};
 use eventwire::store::{EventStore, MemoryStore};
 use eventwire::store_file::FileStore;
 
+use crate::open_files::allow_all_open_files;
+
 /// Which store a server keeps its events in.
 #[derive(Debug, Clone, Args)]
 pub struct StoreOptions {
@@ -33,6 +35,8 @@ pub fn open_store(
     options: &StoreOptions,
     name: &str,
 ) -> Result<Arc<dyn EventStore>, Box<dyn Error + Send + Sync>> {
+    // A store may need more than there are without asking to be opened at all.
+    allow_all_open_files();
     Ok(match options.store {
         Kind::Memory => Arc::new(MemoryStore::new()),
         Kind::File => {
