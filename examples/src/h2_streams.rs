@@ -14,7 +14,8 @@ use pin_project_lite::pin_project;
 use tokio::task_local;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// The most that is handed over at once: what a client has no window for is held twice that much.
+/// The most that is handed over at once. Of what a client has no window for two pieces are held, one
+/// in h2 and one in hyper, beside what the body gave of which they were cut.
 const PIECE: usize = 16 << 10;
 
 task_local! {
@@ -24,7 +25,8 @@ task_local! {
 }
 
 /// Runs the streams of HTTP/2 connections, each to its end, or until its client has not taken a
-/// [piece](Pieces) for so long: it is then reset, and the others of its connection go on.
+/// [piece](Pieces) for so long: it is then reset, and the others of its connection go on. So is one
+/// who takes some of a piece of 16 KiB in that time, and not all.
 #[derive(Debug, Clone, Copy)]
 pub struct Streams {
     stalled_after: Duration,
@@ -99,6 +101,11 @@ impl<F: Future<Output = ()>> Future for TimedStream<F> {
 
 pin_project! {
     /// A body in pieces, each handed over once there is a window for the one before.
+    ///
+    /// hyper waits for a window before it passes a piece on, and is done with the stream, whose time
+    /// is then no longer taken, once it has passed the last one on. Where the body says that it has
+    /// ended, its last byte is therefore a piece of its own: there is a window for all before it by then.
+    /// The end of another is waited for by nobody, with one piece that may lack a window.
     #[derive(Debug)]
     pub struct Pieces<B> {
         #[pin]
@@ -126,15 +133,20 @@ impl<B: Body<Data = Bytes>> Body for Pieces<B> {
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        let this = self.project();
+        let mut this = self.project();
         // An error means that nobody times this stream.
         let mark = |at| {
             let _untimed = HANDED_AT.try_with(|handed_at| handed_at.set(at));
         };
         mark(None);
         if this.rest.is_empty() {
-            match ready!(this.body.poll_frame(context)).transpose()? {
+            match ready!(this.body.as_mut().poll_frame(context)).transpose()? {
                 Some(frame) => match frame.into_data() {
+                    // As it is: who else is sent it has it in memory as well.
+                    Ok(data) if data.len() <= PIECE && !this.body.is_end_stream() => {
+                        mark(Some(Instant::now()));
+                        return Poll::Ready(Some(Ok(Frame::data(data))));
+                    }
                     Ok(data) => *this.rest = data,
                     Err(trailers) => return Poll::Ready(Some(Ok(trailers))),
                 },
@@ -142,7 +154,12 @@ impl<B: Body<Data = Bytes>> Body for Pieces<B> {
             }
         }
         mark(Some(Instant::now()));
-        let piece = this.rest.split_to(this.rest.len().min(PIECE));
+        let length = match this.rest.len() {
+            length @ 2..=PIECE if this.body.is_end_stream() => length - 1,
+            length => length.min(PIECE),
+        };
+        // What is lent would hold all it was cut from for as long as it is not taken.
+        let piece = Bytes::copy_from_slice(&this.rest.split_to(length));
         Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 

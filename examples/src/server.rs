@@ -40,7 +40,8 @@ pub struct ListenOptions {
         env = "EVENTWIRE_LISTEN"
     )]
     listen: SocketAddr,
-    /// How long a client may take nothing of what it is sent before its connection is closed.
+    /// How long a client may take nothing of what it is sent before its connection is closed; by
+    /// HTTP/2 each stream of which it takes less than 16 KiB in that time is reset.
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
     stalled_after: Duration,
     /// Take event streams of HTTP/1.1 over from hyper: less memory and time for each.

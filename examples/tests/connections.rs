@@ -23,7 +23,9 @@ use tokio::time::{sleep, timeout};
 
 use support::mode::{Mode, in_both_modes};
 use support::network::{Network, Protocol};
-use support::served::{PATIENCE, append_much, ask, is_open_in_time, serve, serve_on, status};
+use support::served::{
+    PATIENCE, STALLED_AFTER, append_much, ask, is_open_in_time, serve, serve_on, status,
+};
 
 in_both_modes! {
     who_is_cut_off_without_a_word_is_closed_in_time,
@@ -47,7 +49,7 @@ async fn who_is_cut_off_without_a_word_is_closed_in_time(mode: Mode) {
         };
         let address = serve_on(network.host(), &store, mode, limits).await;
         let client = network.follow(&format!("http://{address}/events"), Protocol::Http1);
-        sleep(Duration::from_secs(3)).await;
+        sleep(STALLED_AFTER * 2 + Duration::from_secs(1)).await;
         let refused = status(address).await.expect("an answer");
         assert_eq!(refused, 503, "a client that is there keeps its place");
         network.cut();

@@ -9,7 +9,7 @@ use eventwire::gateway::GatewayBuilder;
 use eventwire::store::{Append, EventStore, EventType, MemoryStore, NewEvent};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Empty};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -18,7 +18,9 @@ use tokio::time::{sleep, timeout};
 
 use crate::support::mode::Mode;
 use crate::support::network::{Network, Protocol};
-use crate::support::served::{PATIENCE, append_much, is_open_in_time, serve, serve_on, status};
+use crate::support::served::{
+    PATIENCE, STALLED_AFTER, append_much, is_open_in_time, serve, serve_on, status,
+};
 
 /// Takes one frame of any event here, and of nothing else.
 const WINDOW: u32 = 1024;
@@ -114,11 +116,37 @@ async fn who_takes_little_at_a_time_gets_all_of_it() {
         // Longer in all than a client may take nothing.
         if length / 50_000 > pauses {
             pauses += 1;
-            sleep(Duration::from_millis(300)).await;
+            sleep(STALLED_AFTER / 8).await;
         }
     }
     assert!(length > 500_000, "{length} bytes");
     assert_eq!(pauses, length / 50_000);
+}
+
+/// hyper would be done with it, and nobody would wait for what h2 has left.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_stops_just_before_the_end_of_a_page_loses_it() {
+    let store = MemoryStore::new();
+    append_much(&store).await;
+    let limits = |gateway: GatewayBuilder| gateway.max_streams(1);
+    let address = serve(&store, Mode::Hyper, limits).await;
+    let mut client = connect(address).await;
+    let mut page = open(&mut client, "/events?limit=1", "application/json").await;
+    // One more than what may come unasked for.
+    let window = u64::from(WINDOW);
+    while page.size_hint().exact().expect("a length") > 2 * window {
+        let frame = timeout(PATIENCE, page.frame()).await;
+        let frame = frame.expect("more comes").expect("it has no end yet");
+        frame.expect("it is not reset");
+    }
+    assert!(page.size_hint().exact().expect("a length") > window);
+    // It stalls later, so the page is over when its place is free.
+    let stalled = open(&mut client, "/events?from=start", "text/event-stream").await;
+    assert!(is_open_in_time(address).await, "a stream is still served");
+    for (what, body) in [("the page", page), ("the stream", stalled)] {
+        let whole = timeout(PATIENCE, body.collect()).await;
+        assert!(whole.expect("it is over").is_err(), "{what} is reset");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -189,7 +217,7 @@ async fn who_is_cut_off_without_a_word_is_closed_in_time() {
         };
         let address = serve_on(network.host(), &store, Mode::Hyper, limits).await;
         let client = network.follow(&format!("http://{address}/events"), Protocol::Http2);
-        sleep(Duration::from_secs(3)).await;
+        sleep(STALLED_AFTER * 2 + Duration::from_secs(1)).await;
         let refused = status(address).await.expect("an answer");
         assert_eq!(refused, 503, "a client that is there keeps its place");
         network.cut();

@@ -1,5 +1,5 @@
-//! A server in the test's own process, over a store in memory, that cuts off after a second who takes
-//! nothing or is gone.
+//! A server in the test's own process, over a store in memory, that cuts off after some seconds who
+//! takes nothing or is gone.
 
 use std::io;
 use std::net::SocketAddr;
@@ -19,6 +19,10 @@ use super::mode::Mode;
 /// Longer than it takes for any client to be cut off.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long a client may take nothing: longer than what is asked while it still has its place takes
+/// on a busy machine.
+pub(crate) const STALLED_AFTER: Duration = Duration::from_secs(4);
+
 /// Where it listens.
 pub(crate) async fn serve(
     store: &MemoryStore,
@@ -35,7 +39,14 @@ pub(crate) async fn serve_on(
     limits: impl FnOnce(GatewayBuilder) -> GatewayBuilder,
 ) -> SocketAddr {
     let listen = format!("{host}:0");
-    let options = ["test", "--listen", &listen, "--stalled-after", "1s"];
+    let stalled_after = format!("{}s", STALLED_AFTER.as_secs());
+    let options = [
+        "test",
+        "--listen",
+        &listen,
+        "--stalled-after",
+        &stalled_after,
+    ];
     let options = options.iter().chain(mode.flags());
     let server = Server::bind(ListenOptions::parse_from(options))
         .await
