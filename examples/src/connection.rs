@@ -33,7 +33,7 @@ const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// unless set. The head of a request may have as much.
 const AHEAD: usize = 16 << 10;
 
-/// How long to wait for the rest of the few bytes that tell the protocol.
+/// How long to wait for the rest of the few bytes that tell the protocol, at first.
 const PAUSE_IN_PREFACE: Duration = Duration::from_millis(5);
 
 /// How an HTTP/2 connection begins (RFC 9113, section 3.4). hyper would wait for the rest of it for
@@ -177,6 +177,7 @@ fn untimed(io: &TimedIo) -> io::Result<TcpStream> {
 
 /// Which protocol a client speaks, by its first bytes, which stay where they are.
 async fn speaks_http2(socket: &TcpStream) -> io::Result<bool> {
+    let mut pause = PAUSE_IN_PREFACE;
     loop {
         let mut first = [0; PREFACE.len()];
         let length = socket.peek(&mut first).await?;
@@ -189,6 +190,7 @@ async fn speaks_http2(socket: &TcpStream) -> io::Result<bool> {
         if length == PREFACE.len() {
             return Ok(true);
         }
-        sleep(PAUSE_IN_PREFACE).await;
+        sleep(pause).await;
+        pause *= 2;
     }
 }
