@@ -137,16 +137,17 @@ where
     // A peer that is gone is found by what it does not acknowledge.
     #[cfg(target_os = "linux")]
     SockRef::from(&socket).set_tcp_user_timeout(Some(STALLED_AFTER))?;
-    let handshake = tokio::time::timeout(HEAD_WITHIN, tls.accept(socket)).await;
-    let socket = handshake.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
-    let is_http2 = socket.get_ref().1.alpn_protocol() == Some(b"h2");
+    // One that is there and takes nothing, by the write that waits for it: below TLS, which takes a
+    // heartbeat at once, as long as there is room in its buffer.
     let mut socket = TimeoutStream::new(socket);
-    // One that is there and takes nothing, by the write that waits for it.
     socket.set_write_timeout(Some(STALLED_AFTER));
-    if is_http2 {
+    let handshake = tokio::time::timeout(HEAD_WITHIN, tls.accept(Box::pin(socket))).await;
+    let mut socket = handshake.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
+    if socket.get_ref().1.alpn_protocol() == Some(b"h2") {
         // Who is there answers pings.
-        socket.set_read_timeout(Some(3 * STALLED_AFTER));
-        let io = TokioIo::new(Box::pin(socket));
+        let timed = socket.get_mut().0.as_mut();
+        timed.set_read_timeout_pinned(Some(3 * STALLED_AFTER));
+        let io = TokioIo::new(socket);
         let service = service.map_response(|response| response.map(Pieces::of));
         let service = TowerToHyperService::new(service);
         let connection = http2::Builder::new(Streams::stalled_after(STALLED_AFTER))
@@ -157,7 +158,7 @@ where
             .serve_connection(io, service);
         graceful.watch(connection).await?;
     } else {
-        let io = TokioIo::new(Box::pin(socket));
+        let io = TokioIo::new(socket);
         let service = TowerToHyperService::new(service);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
