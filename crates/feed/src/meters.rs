@@ -99,11 +99,11 @@ mod counted {
     impl Watch {
         /// On the tokio runtime this is called in.
         pub(crate) fn over(ring: Arc<Ring>) -> Self {
-            let unread = gauge!(UNREAD);
+            let unread = Unread(gauge!(UNREAD));
             Self(tokio::spawn(async move {
                 loop {
                     tokio::time::sleep(LOOK_EVERY).await;
-                    unread.set(ring.most_unread() as f64);
+                    unread.0.set(ring.most_unread() as f64);
                 }
             }))
         }
@@ -112,6 +112,15 @@ mod counted {
     impl Drop for Watch {
         fn drop(&mut self) {
             self.0.abort();
+        }
+    }
+
+    /// How far behind the last stream is: nothing once the feed is gone.
+    struct Unread(Gauge);
+
+    impl Drop for Unread {
+        fn drop(&mut self) {
+            self.0.set(0.0);
         }
     }
 

@@ -204,7 +204,16 @@ fn who_reads_nothing_is_seen_to_be_behind() {
             while streams[1].next().now_or_never().is_some() {}
             tokio::time::sleep(second).await;
             waited.push(unread());
+            for _ in 0..3 {
+                append(&store).await;
+            }
+            while streams[0].next().now_or_never().is_some() {}
+            tokio::time::sleep(second).await;
+            waited.push(unread());
+            drop((feed, streams));
+            tokio::time::sleep(second).await;
+            waited.push(unread());
         });
     });
-    assert_eq!(waited, [Some(7.0), Some(0.0)]);
+    assert_eq!(waited, [7.0, 0.0, 3.0, 0.0].map(Some));
 }
