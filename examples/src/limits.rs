@@ -9,7 +9,7 @@ pub const RETURN: Duration = Duration::from_secs(2);
 /// How many event streams a server has open, and for how long.
 #[derive(Debug, Clone, Args)]
 pub struct LimitOptions {
-    /// How many event streams may be open.
+    /// How many event streams may be open, of each kind where a server has several.
     #[arg(long, value_name = "NUMBER", default_value_t = 100_000)]
     max_streams: usize,
     /// How many of them may be of one address.

@@ -6,9 +6,9 @@
 //! * `POST /runs` begins an answer that is written down as it comes, and follows no matter who
 //!   reads it: `GET /events?stream=run-...` shows it from the start or after any of its events,
 //!   to any number of readers. A server that was killed goes on where it was.
-//! * `POST /brief` begins an answer that is kept in memory for ten minutes: `GET
-//!   /brief/events?tag=answer:...&from=start` shows it, and goes on with it after a reload. It ends
-//!   with the server.
+//! * `POST /brief` begins an answer that is kept in memory for ten minutes at least, and until more is
+//!   appended: `GET /brief/events?tag=answer:...&from=start` shows it, and goes on with it after a
+//!   reload. It ends with the server.
 //! * `POST /once` answers with the tokens and keeps nothing. The model stops when its reader
 //!   leaves.
 

@@ -50,13 +50,15 @@ impl Offer {
         }
     }
 
-    /// What is sent before the stream has anything: [`Frame::HEARTBEAT`] unless set.
+    /// What is sent before the stream has anything: [`Frame::HEARTBEAT`] unless set. Where the stream
+    /// was taken already, it changes nothing.
     #[must_use]
     pub fn opening(self, frame: Frame) -> Self {
         self.change(|offered| offered.opening = frame)
     }
 
-    /// Something that lives for as long as the stream does.
+    /// Something that lives for as long as the stream does; dropped at once where that was taken
+    /// already.
     #[must_use]
     pub fn holding(self, held: impl Any + Send) -> Self {
         self.change(|offered| offered.held = Some(Box::new(held)))

@@ -264,9 +264,12 @@ impl GatewayBuilder {
         self
     }
 
-    /// How many bytes of events that are ready together may leave a body as one piece; 32 KiB unless
+    /// How many bytes of events that are read from the log may leave a body as one piece; 32 KiB unless
     /// set, and an event that is longer alone. Less of it is held for each client that does not
     /// read: what the server takes from the body before its socket is full, and a piece.
+    ///
+    /// New events that are joined once for all who want them are pieces of up to 64 KiB, whatever is
+    /// set here.
     #[must_use]
     pub fn coalesce(mut self, bytes: usize) -> Self {
         self.shared.reading.coalesce = bytes;

@@ -141,7 +141,8 @@ impl<K: Copy + Ord, T: Clone> Hub<K, T> {
     ///
     /// # Panics
     /// Where `key` is not above the floor and every key published before. Where comparing keys
-    /// panics, subscribers may miss this entry.
+    /// panics, subscribers may miss this entry, and those that wait may sleep until something
+    /// else polls them.
     ///
     /// # Ordering
     /// Keys rise strictly, so several publishers have to agree on who is next.

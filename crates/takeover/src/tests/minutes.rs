@@ -155,8 +155,8 @@ impl Thousand {
         self.pass(minutes(2), 0);
         let of_all = self.pass(minutes(5), 0);
         let of_one_less = self.pass(minutes(10), 1);
-        // The log is as long as what it holds. What is kept for the one who has stopped is a chunk;
-        // all that was sent meanwhile would be 1.2 MB.
+        // The log is as long as what it holds. What is kept for the one who has stopped is a chunk,
+        // or what hyper takes ahead; all that was sent meanwhile would be 1.2 MB.
         let kept = of_one_less - 2 * of_all;
         assert!(kept < 200_000, "{kept} bytes more than for all: {of_all}");
         let stopped = &mut self.readers[0];
@@ -183,7 +183,7 @@ fn who_stops_reading_a_shard_for_minutes_holds_one_chunk() {
 }
 
 #[test]
-fn who_stops_reading_hyper_for_minutes_holds_one_chunk() {
+fn who_stops_reading_hyper_for_minutes_holds_what_it_takes_ahead() {
     Thousand::new(|world| {
         let (server, mut client) = duplex(ROOM);
         let feed = world.feed.clone();
